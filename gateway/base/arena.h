@@ -1,0 +1,51 @@
+/*
+ * Memory with one lifetime: a request's, or a loaded table's. Taken piece by piece, given back all
+ * at once. A budget bounds it: when it is spent, slu_arena_get() answers NULL and `failed` stays
+ * set, so that a builder may append ten times and look once.
+ */
+#ifndef SLU_BASE_ARENA_H
+#define SLU_BASE_ARENA_H
+
+#include "base/mem.h"
+#include "base/str.h"
+
+struct slu_arena_block;
+
+/* Caller's storage; the members are private to arena.c and the inline fast path below. */
+struct slu_arena {
+    struct slu_arena_block *blocks; /* newest first */
+    char *at, *end;                 /* free part of the newest block */
+    size_t used, budget;            /* bytes taken from the heap; the most there may be */
+    bool failed;
+};
+
+void slu_arena_init(struct slu_arena *arena, size_t budget);
+/* Everything given out becomes invalid; one block is kept for the next use. */
+void slu_arena_reset(struct slu_arena *arena);
+void slu_arena_done(struct slu_arena *arena);
+
+SLU_NODISCARD void *slu_arena_slow(struct slu_arena *arena, size_t size);
+
+/* `size` bytes aligned for any object, not zeroed; NULL when the budget or the heap is exhausted.
+ */
+SLU_NODISCARD static inline void *slu_arena_get(struct slu_arena *arena, size_t size)
+{
+    size_t rounded = (size + 15) & ~(size_t)15;
+
+    if (__builtin_expect(rounded >= size && rounded <= (size_t)(arena->end - arena->at), 1)) {
+        void *piece = arena->at;
+
+        arena->at += rounded;
+        return piece;
+    }
+    return slu_arena_slow(arena, size);
+}
+
+SLU_NODISCARD void *slu_arena_zero(struct slu_arena *arena, size_t size);
+/* A copy of the text. On failure the empty text with a NULL pointer (and arena->failed is set). */
+struct slu_str slu_arena_str(struct slu_arena *arena, struct slu_str text);
+struct slu_str slu_arena_printf(struct slu_arena *arena, const char *format, ...) SLU_PRINTF(2, 3);
+/* A and B joined. */
+struct slu_str slu_arena_join(struct slu_arena *arena, struct slu_str a, struct slu_str b);
+
+#endif
