@@ -1,0 +1,200 @@
+/*
+ * A mapping table: one cloud API ("dialect") as data, loaded from mappings/<dialect>.json, proven,
+ * compiled and sealed. mappings/README.md describes the language. From the same rows come four
+ * translations: request and reply, each in the client role (sluice calls the cloud) and in the
+ * server role (a cloud's own client calls sluice).
+ *
+ * A table is immutable after loading and may be used by all threads. Everything produced lies in
+ * the arena that is passed in. No I/O after loading.
+ */
+#ifndef SLU_MAPPING_TABLE_H
+#define SLU_MAPPING_TABLE_H
+
+#include "base/buf.h"
+#include "base/fault.h"
+#include "codec/message.h"
+#include "codec/value.h"
+#include "model/operation.h"
+
+struct slu_table;
+
+/* Every mistake is recorded: kind CONFIG, pointer into the file. NULL only with mistakes recorded.
+ */
+SLU_NODISCARD struct slu_table *slu_table_load(const char *file, struct slu_mistakes *mistakes);
+void slu_table_free(struct slu_table *table);
+SLU_AUTO_DEFINE(slu_table)
+
+struct slu_str slu_table_dialect(const struct slu_table *table);
+struct slu_str slu_table_title(const struct slu_table *table);
+bool slu_table_serves(const struct slu_table *table, enum slu_operation operation);
+/* Names of the signing schemes, in the table's order of preference. */
+size_t slu_table_schemes(const struct slu_table *table, const struct slu_str **ret_names);
+/* The scheme's position in that list, or -1. */
+int slu_table_scheme_index(const struct slu_table *table, struct slu_str name);
+
+struct slu_table_parameter {
+    struct slu_str name;   /* "project_id" */
+    struct slu_str member; /* canonical pointer that may give it instead ("/parent_id"), or empty */
+    bool required;
+    struct slu_str help;
+};
+size_t slu_table_parameters(const struct slu_table *table,
+                            const struct slu_table_parameter **ret_parameters);
+/* Checks one configured value against the parameter's limits; records a mistake at `pointer`. */
+bool slu_table_check_parameter(const struct slu_table *table, struct slu_str name,
+                               struct slu_str value, struct slu_str pointer,
+                               struct slu_mistakes *mistakes);
+
+/* Values for the {names} in the table's templates: target parameters, id, captured values. */
+enum { SLU_VARS_MOST = 24 };
+struct slu_vars {
+    struct slu_str names[SLU_VARS_MOST], values[SLU_VARS_MOST];
+    size_t count;
+};
+/* Sets or replaces; false when full. */
+SLU_NODISCARD bool slu_vars_set(struct slu_vars *vars, struct slu_str name, struct slu_str value);
+struct slu_str slu_vars_get(const struct slu_vars *vars, struct slu_str name); /* NULL p: absent */
+
+/* What a target cannot carry. Strict: a mistake (UNSUPPORTED) in a request; lenient: an entry.
+ * Losses on the way back are always entries. */
+struct slu_loss {
+    struct slu_loss *next;
+    struct slu_str pointer; /* canonical */
+    const struct slu_value *value;
+    struct slu_str reason;
+    enum slu_side direction;
+};
+struct slu_losses {
+    struct slu_arena *arena;
+    struct slu_loss *first, **end;
+    size_t count;
+    bool lenient;
+};
+void slu_losses_init(struct slu_losses *losses, struct slu_arena *arena, bool lenient);
+/* [{pointer, value, reason, direction}] */
+SLU_NODISCARD struct slu_value *slu_losses_value(struct slu_arena *arena,
+                                                 const struct slu_losses *losses);
+
+/* ---- documents: what `map`, golden pairs and the laws use
+ * ------------------------------------------ */
+
+/*
+ * Canonical to native and back, for the document of one side of an operation. Native documents are
+ * the whole body (envelope included), or the flat object of strings of a parameter-style API.
+ * Values that cannot be carried become losses or mistakes as `losses` says. NULL with mistakes.
+ * `vars` fills templates (id, region, request_id …); may be empty.
+ */
+SLU_NODISCARD struct slu_value *
+slu_table_to_native(const struct slu_table *table, enum slu_operation operation, enum slu_side side,
+                    const struct slu_value *canonical, const struct slu_vars *vars,
+                    struct slu_arena *arena, struct slu_losses *losses,
+                    struct slu_mistakes *mistakes);
+SLU_NODISCARD struct slu_value *
+slu_table_to_canonical(const struct slu_table *table, enum slu_operation operation,
+                       enum slu_side side, const struct slu_value *native,
+                       const struct slu_vars *vars, struct slu_arena *arena,
+                       struct slu_losses *losses, struct slu_mistakes *mistakes);
+
+/* ---- client role: messages to and from the cloud
+ * ---------------------------------------------------- */
+
+/* How many native calls the operation takes. */
+size_t slu_table_steps(const struct slu_table *table, enum slu_operation operation);
+
+/*
+ * The native request of one step: method, path, query, headers of the table and of the signing
+ * scheme `scheme` (index in slu_table_schemes), body. scheme/host and the endpoint's own path are
+ * the caller's. `canonical` is the checked flow log, or NULL where the operation has none. Mistakes
+ * are UNSUPPORTED or INVALID with canonical pointers, all at once.
+ */
+SLU_NODISCARD bool slu_table_write_request(const struct slu_table *table,
+                                           enum slu_operation operation, size_t step, int scheme,
+                                           const struct slu_value *canonical,
+                                           const struct slu_vars *vars, struct slu_arena *arena,
+                                           struct slu_losses *losses, struct slu_mistakes *mistakes,
+                                           struct slu_request *ret_request);
+
+/* What the cloud's reply means. Texts in the arena. */
+struct slu_outcome {
+    enum slu_fault_kind kind; /* NONE: success */
+    enum slu_retry retry;
+    uint32_t retry_after_ms;       /* 0 = not told */
+    struct slu_value *flow_log;    /* canonical, on success of create, get, update … */
+    struct slu_value *flow_logs;   /* array, on success of list */
+    struct slu_str vendor_code;    /* empty when none */
+    struct slu_str vendor_message; /* empty unless the table calls it safe */
+    struct slu_str vendor_request_id;
+    struct slu_str pointer; /* canonical member that an error row blames, or empty */
+    struct slu_str words;   /* for a person, when kind is not NONE */
+};
+
+/*
+ * Reads a whole reply, success or error, also one that is no document at all. `sent` is the
+ * canonical flow log of the request: tables that say `echo` complete a bare reply with it. Values
+ * captured for later steps go into `vars`. Losses are entries with direction reply.
+ */
+SLU_NODISCARD bool slu_table_read_reply(const struct slu_table *table, enum slu_operation operation,
+                                        size_t step, const struct slu_response *response,
+                                        const struct slu_value *sent, struct slu_vars *vars,
+                                        struct slu_arena *arena, struct slu_losses *losses,
+                                        struct slu_outcome *ret_outcome, struct slu_fault *fault);
+
+/* When is a write over: NULL when it is over with its reply. */
+struct slu_poll {
+    enum slu_operation with; /* SLU_OP_GET */
+    uint32_t first_ms, every_ms, limit_ms;
+    const struct slu_str *done, *failed; /* canonical statuses */
+    size_t done_count, failed_count;
+};
+const struct slu_poll *slu_table_poll(const struct slu_table *table, enum slu_operation operation);
+
+/* ---- server role: a cloud's own client calls us
+ * ------------------------------------------------------ */
+
+struct slu_match {
+    enum slu_operation operation;
+    size_t step;
+    struct slu_vars vars;     /* from path, query, headers: id, project_id, region … */
+    struct slu_value *native; /* the request's document; NULL when the operation has none */
+};
+/* Which operation a received request is; reads its document (JSON body, or query and form). The
+ * fault's `place` is one of the door words below. */
+SLU_NODISCARD bool slu_table_match(const struct slu_table *table, const struct slu_request *request,
+                                   struct slu_arena *arena, struct slu_match *ret_match,
+                                   struct slu_fault *fault);
+/* The canonical request; unmapped members under `native`. Mistakes: INVALID with NATIVE pointers.
+ */
+SLU_NODISCARD bool slu_table_read_request(const struct slu_table *table,
+                                          const struct slu_match *match, struct slu_arena *arena,
+                                          struct slu_mistakes *mistakes,
+                                          struct slu_value **ret_canonical);
+/* The native reply of success: status, headers, body. `canonical` may be NULL (delete); for list it
+ * is an array. */
+SLU_NODISCARD bool
+slu_table_write_reply(const struct slu_table *table, enum slu_operation operation, size_t step,
+                      const struct slu_value *canonical, const struct slu_vars *vars,
+                      struct slu_arena *arena, struct slu_losses *losses,
+                      struct slu_response *ret_response, struct slu_fault *fault);
+/*
+ * The dialect's own error: the row marked with this door word, or the first that has this kind for
+ * the operation, or the first that has the kind. Door words: "signature", "unsigned", "digest",
+ * "time", "token", "nonce", "key" (unknown access key), "route" (no such call), "method",
+ * "parameter", "body".
+ */
+SLU_NODISCARD bool slu_table_write_error(const struct slu_table *table,
+                                         enum slu_operation operation, enum slu_fault_kind kind,
+                                         const char *door_word, struct slu_str message,
+                                         const struct slu_vars *vars, struct slu_arena *arena,
+                                         struct slu_response *ret_response,
+                                         struct slu_fault *fault);
+
+/* ---- for people
+ * --------------------------------------------------------------------------------------- */
+
+/* The compiled plan of one operation, as text. */
+void slu_table_explain(const struct slu_table *table, enum slu_operation operation,
+                       struct slu_buf *out);
+/* Runs the table's own cases both ways; every difference is a mistake. */
+bool slu_table_prove_cases(const struct slu_table *table, struct slu_mistakes *mistakes);
+
+#endif
