@@ -1,0 +1,141 @@
+/*
+ * The catalog: configuration, credentials and compiled tables of one moment, sealed and counted.
+ * Each request keeps the catalog it began with; a reload builds a new one beside it and swaps a
+ * pointer.
+ *
+ * The structures are open, unlike elsewhere, because they are plain facts that never change after
+ * sealing and are read on the hot path. Whoever fills them is app/config.c; nobody else writes.
+ */
+#ifndef SLU_CLOUD_CATALOG_H
+#define SLU_CLOUD_CATALOG_H
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "mapping/table.h"
+#include "sign/sign.h"
+
+/* A name that travels: what one target (or door) calls a thing. */
+struct slu_alias {
+    struct slu_str name;
+    const struct slu_value
+        *members; /* {"resource_type", "resource_id", …} or {"type", "group", …} */
+};
+
+struct slu_key_source { /* where a secret came from, for a reload; never its value */
+    struct slu_str env, file;
+};
+
+struct slu_credentials {
+    const struct slu_scheme *scheme; /* NULL: the target needs none (memory) */
+    int scheme_index;                /* in the table's list */
+    struct slu_secret *access_key, *secret_key, *security_token; /* the last may be NULL */
+};
+
+struct slu_target {
+    struct slu_str name;
+    bool memory; /* the built-in memory cloud; then there is no table, no endpoint */
+    const struct slu_table *table; /* owned by the catalog */
+    struct slu_str dialect;
+    struct slu_vars parameters;
+    struct slu_credentials credentials;
+
+    /* endpoint, taken apart */
+    bool https;
+    struct slu_str scheme; /* "http", "https" */
+    struct slu_str host;   /* Host field: with port where it is not the default one */
+    const char *dns_host;  /* without brackets and port */
+    uint16_t port;
+    struct slu_str base_path; /* "" or "/prefix", goes before the table's paths */
+
+    bool curl;                                                /* transport */
+    const char *ca, *client_certificate, *client_key, *proxy; /* or NULL */
+    uint32_t connect_timeout_ms, timeout_ms, total_timeout_ms;
+    uint32_t max_in_flight, reply_bytes;
+    uint32_t settle_ms; /* memory: how long a new flow log stays "creating" */
+    const struct slu_alias *resources, *destinations;
+    size_t resource_count, destination_count;
+};
+
+struct slu_caller {
+    struct slu_str name;
+    unsigned char key_sha256[32]; /* of the bearer key; doors' callers may have none */
+    bool has_key;
+    bool read, write;
+    const struct slu_str *targets; /* names, or "*" */
+    size_t target_count;
+};
+
+struct slu_door_key {
+    const struct slu_caller *caller;
+    struct slu_secret *access_key, *secret_key, *security_token;
+};
+
+struct slu_listener {
+    const char *address;                       /* "127.0.0.1:8080" */
+    const char *certificate, *key, *client_ca; /* NULL without TLS */
+};
+
+struct slu_door {
+    struct slu_listener listener;
+    const struct slu_table *table;
+    const struct slu_target *target;
+    struct slu_vars parameters;
+    const struct slu_door_key *keys;
+    size_t key_count;
+    const struct slu_alias *resources, *destinations;
+    size_t resource_count, destination_count;
+};
+
+struct slu_limits {
+    uint32_t body_bytes;    /* of a caller's request; default 65536 */
+    uint32_t connections;   /* all workers together; 0 = a little less than half of RLIMIT_NOFILE */
+    uint32_t request_bytes; /* memory one request may use; default 1 MiB */
+    uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
+    uint32_t wait_most_s; /* the longest Prefer: wait */
+};
+
+struct slu_catalog {
+    struct slu_arena arena; /* everything below lies here, but for tables and secrets */
+    const struct slu_listener *listeners;
+    size_t listener_count;
+    struct slu_listener admin; /* address NULL: none */
+    struct slu_table **tables;
+    size_t table_count;
+    struct slu_target *targets; /* sorted by name */
+    size_t target_count;
+    struct slu_caller *callers;
+    size_t caller_count;
+    struct slu_door *doors;
+    size_t door_count;
+    struct slu_limits limits;
+    uint32_t workers; /* at least 1 */
+    enum slu_log_level log_level;
+    bool access_log;
+    _Atomic unsigned references;
+};
+
+/* An empty catalog with one reference; its arena is ready. */
+SLU_NODISCARD struct slu_catalog *slu_catalog_new(void);
+struct slu_catalog *slu_catalog_ref(const struct slu_catalog *catalog);
+/* Drops one reference; the last one frees tables, wipes secrets, frees the arena. */
+void slu_catalog_free(struct slu_catalog *catalog);
+SLU_AUTO_DEFINE(slu_catalog)
+
+const struct slu_target *slu_catalog_target(const struct slu_catalog *catalog, struct slu_str name);
+const struct slu_table *slu_catalog_table(const struct slu_catalog *catalog,
+                                          struct slu_str dialect);
+/* The caller with this bearer key, compared in constant time over all callers; NULL when none. */
+const struct slu_caller *slu_catalog_caller(const struct slu_catalog *catalog, struct slu_str key);
+bool slu_caller_may_use(const struct slu_caller *caller, struct slu_str target);
+const struct slu_alias *slu_alias_find(const struct slu_alias *aliases, size_t count,
+                                       struct slu_str name);
+
+/*
+ * Puts resource_alias and destination.alias in place of what they stand for, in the document
+ * itself. Unknown alias: a mistake (INVALID) that lists the names there are.
+ */
+bool slu_aliases_resolve(const struct slu_target *target, struct slu_value *flow_log,
+                         struct slu_arena *arena, struct slu_mistakes *mistakes);
+
+#endif
