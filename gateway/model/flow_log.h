@@ -42,5 +42,7 @@ const struct slu_member *slu_flow_log_member(struct slu_str pointer); /* NULL wh
  * SLU_FAULT_INVALID. What the target needs or lacks is its table's business.
  */
 bool slu_flow_log_check(const struct slu_value *document, struct slu_mistakes *mistakes);
+/* The same for a merge patch (RFC 7396): nothing is required, and null clears a member or a tag. */
+bool slu_flow_log_check_patch(const struct slu_value *patch, struct slu_mistakes *mistakes);
 
 #endif
