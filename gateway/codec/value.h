@@ -39,9 +39,13 @@ struct slu_value {
 
 SLU_NODISCARD struct slu_value *slu_value_new(struct slu_arena *arena, enum slu_kind kind);
 SLU_NODISCARD struct slu_value *slu_value_string(struct slu_arena *arena, struct slu_str text);
+/* Digits that are no JSON number are refused like an arena that is spent (NULL, arena->failed), so
+ * that they never get into a document; ask slu_number_valid() first where they come from outside.
+ */
 SLU_NODISCARD struct slu_value *slu_value_number(struct slu_arena *arena, struct slu_str digits);
 SLU_NODISCARD struct slu_value *slu_value_int(struct slu_arena *arena, int64_t number);
 SLU_NODISCARD struct slu_value *slu_value_bool(struct slu_arena *arena, bool truth);
+/* With its texts, so that the copy needs nothing but its own arena. */
 SLU_NODISCARD struct slu_value *slu_value_copy(struct slu_arena *arena,
                                                const struct slu_value *value);
 
@@ -70,13 +74,15 @@ struct slu_path {
     struct slu_str pointer; /* as written */
 };
 
-/* False when the text is no pointer ("" is one; anything else begins with "/") or on no memory. */
+/* False when the text is no pointer ("" is one; anything else begins with "/") or on no memory. The
+ * pointer is copied. */
 SLU_NODISCARD bool slu_path_read(struct slu_arena *arena, struct slu_str pointer,
                                  struct slu_path *ret_path);
 /* The node, or NULL when absent. */
 struct slu_value *slu_path_get(const struct slu_path *path, const struct slu_value *root);
 /* Puts the value there, making objects on the way; replaces what is there. False when a step runs
- * into something that is no object, or on no memory. */
+ * into something that is no object, or on no memory. At the path "" the root takes the value's
+ * content. */
 SLU_NODISCARD bool slu_path_put(struct slu_arena *arena, const struct slu_path *path,
                                 struct slu_value *root, struct slu_value *value);
 
@@ -86,6 +92,10 @@ bool slu_value_equal(const struct slu_value *a, const struct slu_value *b);
 bool slu_value_is(const struct slu_value *value, enum slu_kind kind); /* false for NULL */
 /* A number written as a plain integer that fits; false otherwise. */
 SLU_NODISCARD bool slu_value_to_int(const struct slu_value *value, int64_t *ret_number);
+/* The grammar of RFC 8259 §6, the whole text. */
+bool slu_number_valid(struct slu_str text);
+/* The bytes of the number that begins at `start`; 0 when there is none. */
+size_t slu_number_scan(const char *start, const char *end);
 const char *slu_kind_name(enum slu_kind kind); /* "object", "string", … */
 
 #endif
