@@ -36,7 +36,8 @@ void slu_params_sort(struct slu_params *params);
 void slu_params_write(struct slu_buf *out, const struct slu_params *params);
 const struct slu_param *slu_params_find(const struct slu_params *params, struct slu_str name);
 
-/* A flat object of strings as pairs and back; a repeated name is a mistake at that pointer. */
+/* A flat object as pairs and back. Numbers and bools go out as they are written in JSON, and come
+ * back as strings; anything else is refused. A repeated name is a mistake at that pointer. */
 SLU_NODISCARD bool slu_params_from_value(struct slu_arena *arena, const struct slu_value *object,
                                          struct slu_params *ret_params);
 SLU_NODISCARD struct slu_value *slu_params_to_value(struct slu_arena *arena,
