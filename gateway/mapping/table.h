@@ -188,6 +188,10 @@ SLU_NODISCARD bool slu_table_write_error(const struct slu_table *table,
                                          struct slu_response *ret_response,
                                          struct slu_fault *fault);
 
+/* An id of the shape this dialect's ids have (the limits of the row for /id), for the memory cloud. */
+struct slu_str slu_table_make_id(const struct slu_table *table, const unsigned char random[16],
+                                 struct slu_arena *arena);
+
 /* ---- for people
  * --------------------------------------------------------------------------------------- */
 

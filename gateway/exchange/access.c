@@ -1,0 +1,188 @@
+/*
+ * The access line: one JSON object a request on standard output. Lines of one turn of the loop are
+ * gathered and written together; a reader that is too slow loses lines (counted), it never stops a
+ * loop.
+ */
+#include "exchange/exchange_internal.h"
+
+#include "base/clock.h"
+#include "codec/json.h"
+#include "codec/time.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <unistd.h>
+
+enum { GATHERED_MOST = 1 << 20 };
+
+static void add_name(struct slu_buf *line, const char *name)
+{
+    if (line->n && line->p[line->n - 1] != '{')
+        slu_buf_byte(line, ',');
+    slu_buf_byte(line, '"');
+    slu_buf_add(line, slu_str_of(name));
+    slu_buf_lit(line, "\":");
+}
+
+static void add_text(struct slu_buf *line, const char *name, struct slu_str text)
+{
+    if (text.n == 0)
+        return;
+    add_name(line, name);
+    slu_json_write_string(line, text);
+}
+
+static void add_number(struct slu_buf *line, const char *name, uint64_t number)
+{
+    add_name(line, name);
+    slu_buf_u64(line, number);
+}
+
+static void add_time(struct slu_buf *line)
+{
+    char text[SLU_TIME_EXTENDED];
+    int64_t ms = slu_clock_real_ms();
+    char fraction[4] = {'.', (char)('0' + ms / 100 % 10), (char)('0' + ms / 10 % 10),
+                        (char)('0' + ms % 10)};
+
+    slu_time_extended(ms / 1000, text);
+    slu_buf_lit(line, "{\"time\":\"");
+    slu_buf_add(line, (struct slu_str){text, SLU_TIME_EXTENDED - 1});
+    slu_buf_add(line, (struct slu_str){fraction, sizeof(fraction)});
+    slu_buf_lit(line, "Z\"");
+}
+
+/* Request targets may hold anything that HTTP allows, so they are escaped like any text; queries
+ * are left out, since at a door they may carry keys. */
+static void add_request(struct slu_exchange *x, struct slu_buf *line)
+{
+    add_text(line, "event", SLU_STR("request"));
+    add_text(line, "request_id", x->id);
+    add_text(line, "peer", slu_talk_peer(x->talk));
+    add_text(line, "method", x->request->method);
+    add_text(line, "path", x->request->path);
+    if (x->door)
+        add_text(line, "door", slu_table_dialect(x->door->table));
+    if (x->caller)
+        add_text(line, "caller", x->caller->name);
+    if (x->target) {
+        add_text(line, "target", x->target->name);
+        add_text(line, "dialect", x->target->dialect);
+    }
+    if (x->has_operation)
+        add_text(line, "operation", slu_str_of(slu_operation_name(x->operation)));
+    add_text(line, "flow_log_id", x->flow_log_id);
+    if (x->dry_run)
+        slu_buf_lit(line, ",\"dry_run\":true");
+}
+
+static void add_cloud(struct slu_exchange *x, struct slu_buf *line)
+{
+    if (!x->calls)
+        return;
+    add_name(line, "cloud");
+    slu_buf_byte(line, '{');
+    add_number(line, "calls", x->calls);
+    add_number(line, "status", (uint64_t)x->cloud_status);
+    add_text(line, "code", x->outcome.vendor_code);
+    add_text(line, "request_id", x->outcome.vendor_request_id);
+    add_number(line, "us", x->cloud_us);
+    add_number(line, "name_us", x->result.name_us);
+    add_number(line, "connect_us", x->result.connect_us);
+    add_number(line, "tls_us", x->result.tls_us);
+    add_number(line, "first_byte_us", x->result.first_byte_us);
+    add_number(line, "bytes_out", x->cloud_bytes_out);
+    add_number(line, "bytes_in", x->cloud_bytes_in);
+    slu_buf_lit(line, ",\"reused\":");
+    slu_buf_add(line, x->result.reused ? SLU_STR("true") : SLU_STR("false"));
+    slu_buf_byte(line, '}');
+}
+
+static bool waits(enum slu_step step)
+{
+    return step == STEP_RECEIVE || step == STEP_SEND || step == STEP_SETTLE || step == STEP_CLOSE;
+}
+
+static void add_spans(struct slu_exchange *x, struct slu_buf *line)
+{
+    uint64_t own = 0;
+
+    for (size_t i = 0; i < STEP_COUNT; i++)
+        own += waits((enum slu_step)i) ? 0 : x->spans_us[i];
+    add_number(line, "total_us", x->step_began_us - x->began_us);
+    add_number(line, "own_us", own);
+    add_name(line, "steps_us");
+    slu_buf_byte(line, '{');
+    for (size_t i = 0; i < STEP_DONE; i++)
+        if (x->spans_us[i])
+            add_number(line, slu_step_name((enum slu_step)i), x->spans_us[i]);
+    slu_buf_byte(line, '}');
+}
+
+void slu_access_line(struct slu_exchange *x)
+{
+    struct slu_worker *worker = x->station->worker;
+    struct slu_buf *line = &worker->access;
+    char end[2] = {x->ended_by, x->ended_by == '-' ? '-' : slu_step_letter(x->ended_in)};
+
+    if (!x->station->catalog->access_log)
+        return;
+    if (line->n > GATHERED_MOST) {
+        slu_count(slu_metrics_dropped(worker->gateway->metrics), 1);
+        return;
+    }
+    add_time(line);
+    add_request(x, line);
+    add_number(line, "status", x->written ? (uint64_t)x->response.status : 0);
+    if (x->fault.kind != SLU_FAULT_NONE)
+        add_text(line, "code", slu_str_of(slu_fault_info(x->fault.kind)->code));
+    add_number(line, "bytes_in", slu_talk_bytes_in(x->talk));
+    add_number(line, "bytes_out", slu_talk_bytes_out(x->talk));
+    if (x->losses.count)
+        add_number(line, "losses", x->losses.count);
+    add_cloud(x, line);
+    add_spans(x, line);
+    add_text(line, "end", (struct slu_str){end, sizeof(end)});
+    slu_buf_lit(line, "}\n");
+    if (line->failed)
+        slu_buf_clear(line);
+}
+
+/* Whole lines that a pipe takes at once (POSIX: writes up to PIPE_BUF do not mix and, when poll
+ * says so, do not wait). */
+static size_t piece(const struct slu_buf *gathered)
+{
+    size_t most = gathered->n < PIPE_BUF ? gathered->n : PIPE_BUF;
+
+    if (most == gathered->n)
+        return most;
+    for (size_t at = most; at > 0; at--)
+        if (gathered->p[at - 1] == '\n')
+            return at;
+    return most;
+}
+
+void slu_access_flush(void *argument)
+{
+    struct slu_worker *worker = argument;
+    struct slu_buf *gathered = &worker->access;
+    bool direct = worker->gateway->access_direct;
+
+    while (gathered->n) {
+        struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+        ssize_t written;
+
+        if (!direct && poll(&out, 1, 0) != 1)
+            return; /* the next turn tries again */
+        written = write(STDOUT_FILENO, gathered->p, direct ? gathered->n : piece(gathered));
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0) {
+            slu_buf_clear(gathered); /* nobody reads, or the disk is full */
+            slu_count(slu_metrics_dropped(worker->gateway->metrics), 1);
+            return;
+        }
+        slu_buf_drop(gathered, (size_t)written);
+    }
+}

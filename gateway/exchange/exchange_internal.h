@@ -1,0 +1,236 @@
+/*
+ * What the files of exchange/ share: the life of one request, the worker it lives on, and the
+ * pieces that answer it. Nobody outside this folder includes this.
+ */
+#ifndef SLU_EXCHANGE_INTERNAL_H
+#define SLU_EXCHANGE_INTERNAL_H
+
+#include "cloud/catalog.h"
+#include "cloud/memory.h"
+#include "exchange/metrics.h"
+#include "net/server.h"
+#include "net/upstream.h"
+
+#include <pthread.h>
+
+/* ---- worker.c: one thread
+ * --------------------------------------------------------------------------- */
+
+/* What one worker keeps ready for one catalog: seals and connections. Lives as long as an exchange
+ * of that catalog does. */
+struct slu_station {
+    struct slu_worker *worker;
+    struct slu_catalog *catalog;
+    unsigned references;
+    struct slu_seal **seals;         /* by target; made at once */
+    struct slu_upstream **upstreams; /* by target; made at once, NULL for memory */
+    struct slu_door_seals *doors;    /* by door */
+    struct slu_tls *tls;             /* client side, system store; made when a target needs it */
+    struct slu_slot **slots;         /* metrics, by target */
+};
+
+/* The verifying seals of one door: [key * schemes + scheme]. */
+struct slu_door_seals {
+    struct slu_seal **seals;
+    const struct slu_scheme **schemes; /* NULL-terminated, the table's */
+    size_t scheme_count;
+};
+
+/* One listener as one worker has it. */
+struct slu_front {
+    struct slu_worker *worker;
+    const char *address;
+    bool is_door;
+    size_t door; /* index in the catalog */
+    struct slu_server *server;
+};
+
+struct slu_worker {
+    struct slu_gateway *gateway;
+    unsigned index;
+    pthread_t thread;
+    bool started;
+    struct slu_loop *loop;
+    struct slu_resolver *resolver;
+    struct slu_station *station; /* of the catalog now in force */
+    struct slu_front *fronts;
+    size_t front_count;
+    struct slu_buf access; /* access lines of this turn */
+    char id_prefix[9];     /* random; request ids are prefix + counter */
+    uint64_t id_count;
+    uint32_t in_flight; /* exchanges */
+    _Atomic uint32_t shown_in_flight,
+        shown_connections; /* of the last turn, for the admin listener */
+    struct slu_timer drain_timer;
+    uint64_t drain_until_us;
+    bool draining;
+};
+
+struct slu_gateway {
+    struct slu_catalog *catalog;
+    struct slu_memory *memory;
+    struct slu_metrics *metrics;
+    struct slu_worker *workers;
+    unsigned worker_count;
+    struct slu_tls **front_tls; /* by listener, then by door; NULL without TLS */
+    struct slu_server *admin;
+    struct slu_loop *loop; /* of the admin listener's thread */
+    _Atomic bool draining;
+    _Atomic bool access_direct; /* standard output is a file: writing never waits */
+    _Atomic unsigned running;   /* worker threads */
+    pthread_t admin_thread;
+    bool admin_started;
+};
+
+SLU_NODISCARD bool slu_worker_init(struct slu_worker *worker, struct slu_gateway *gateway,
+                                   unsigned index, struct slu_fault *fault);
+void slu_worker_done(struct slu_worker *worker); /* after its thread has ended */
+SLU_NODISCARD bool slu_worker_start(struct slu_worker *worker);
+/* From the main thread. */
+SLU_NODISCARD bool slu_worker_adopt(struct slu_worker *worker, struct slu_catalog *catalog);
+void slu_worker_drain(struct slu_worker *worker);
+SLU_NODISCARD struct slu_station *
+slu_station_new(struct slu_worker *worker, struct slu_catalog *catalog, struct slu_fault *fault);
+void slu_station_unref(struct slu_station *station);
+
+/* ---- exchange.c: the life of one request
+ * --------------------------------------------------------------- */
+
+enum slu_step {
+    STEP_ADMIT,
+    STEP_RECEIVE,
+    STEP_UNDERSTAND,
+    STEP_TRANSLATE,
+    STEP_SIGN,
+    STEP_SEND,
+    STEP_NORMALISE,
+    STEP_SETTLE,
+    STEP_IMITATE,
+    STEP_REPLY,
+    STEP_CLOSE,
+    STEP_DONE,
+    STEP_COUNT,
+    STEP_WAIT = STEP_COUNT
+};
+
+struct slu_route;
+
+struct slu_exchange {
+    struct slu_station *station;
+    struct slu_talk *talk;
+    struct slu_arena *arena; /* the talk's; this struct lies in it */
+    const struct slu_request *request;
+    const struct slu_door *door; /* NULL on the REST side */
+    enum slu_step step;
+    bool resuming;     /* slu_exchange_resume() is on the stack */
+    bool call_is_back; /* the cloud's reply (or its failure) is in `result` */
+    bool body_is_here, gone, answered, written;
+
+    /* what is wanted */
+    struct slu_str id; /* of this request */
+    const struct slu_route *route;
+    const struct slu_caller *caller;
+    const struct slu_target *target;
+    enum slu_operation operation;
+    bool has_operation;
+    struct slu_str flow_log_id;
+    bool dry_run, lenient, prefers_wait;
+    uint32_t wait_s;
+    struct slu_match match; /* of a door */
+    const char *door_word;  /* why a door refuses, in the tables' words */
+    struct slu_value *canonical;
+
+    /* what is done about it */
+    struct slu_vars vars;
+    struct slu_losses losses;
+    struct slu_mistakes mistakes;
+    struct slu_fault fault;
+    enum slu_operation
+        asking; /* the native operation under way: differs while a create is polled */
+    size_t native_step;
+    struct slu_request native;
+    struct slu_call *call;
+    struct slu_call_result result;
+    struct slu_outcome outcome;
+    struct slu_value *flow_log; /* canonical, as the cloud last told */
+    struct slu_value *document; /* the answer's body, when a step has made it */
+    struct slu_timer timer;
+    bool timer_ready;
+    uint64_t poll_until_us;
+    struct slu_response response;
+
+    /* what is told about it */
+    uint64_t began_us, step_began_us, spans_us[STEP_COUNT], cloud_us;
+    uint64_t cloud_bytes_out, cloud_bytes_in;
+    uint32_t calls;
+    int cloud_status;
+    char ended_by;          /* '-' as meant, 'C' caller, 'U' upstream, 'G' gateway refused */
+    enum slu_step ended_in; /* the step that decided it */
+};
+
+extern const struct slu_server_handler slu_exchange_handler; /* user: struct slu_front */
+void slu_exchange_resume(struct slu_exchange *x);
+const char *slu_step_name(enum slu_step step);
+char slu_step_letter(enum slu_step step);
+/* Ends the road here: records the fault unless there is one, and goes to REPLY. */
+enum slu_step slu_exchange_fail(struct slu_exchange *x, enum slu_fault_kind kind, const char *place,
+                                const char *format, ...) SLU_PRINTF(4, 5);
+
+/* ---- rest.c, routes.c: the callers' own API
+ * ------------------------------------------------------------- */
+
+enum slu_step slu_rest_admit(struct slu_exchange *x);
+enum slu_step slu_rest_understand(struct slu_exchange *x);
+/* Makes x->response from what the exchange has come to. */
+void slu_rest_reply(struct slu_exchange *x);
+
+struct slu_route {
+    const char *method, *path; /* "{name}" is one segment */
+    enum slu_step (*admit)(struct slu_exchange *x);
+    bool open;                     /* needs no key */
+    bool writes;                   /* needs the caller's right to write, and a body */
+    const char *const *parameters; /* known query parameters, NULL-terminated */
+    const char *summary;
+    const char *reply; /* schema of the success body */
+    int status;        /* of success */
+    enum slu_operation operation;
+    bool has_operation;
+};
+const struct slu_route *slu_routes(size_t *ret_count);
+enum { SLU_CAPTURES_MOST = 4 };
+/* The route for path and method; NULL: 404, or 405 with `ret_allow` set. Captures are decoded. */
+const struct slu_route *slu_route_find(struct slu_arena *arena, struct slu_str method,
+                                       struct slu_str path,
+                                       struct slu_str captures[SLU_CAPTURES_MOST],
+                                       struct slu_str *ret_allow, struct slu_fault *fault);
+
+/* ---- door.c: the clouds' own clients
+ * --------------------------------------------------------------------- */
+
+enum slu_step slu_door_understand(struct slu_exchange *x);
+void slu_door_reply(struct slu_exchange *x);
+
+/* ---- problem.c, access.c, openapi.c
+ * ---------------------------------------------------------------------- */
+
+/* RFC 9457 for the exchange's fault and mistakes; sets status, headers and body of x->response. */
+void slu_problem_reply(struct slu_exchange *x);
+/* The same without an exchange, for the admin listener. */
+void slu_problem_plain(struct slu_arena *arena, const struct slu_fault *fault,
+                       struct slu_response *ret_response);
+/* A response with this document as its body; a last-resort text when memory is spent. */
+void slu_respond(struct slu_arena *arena, struct slu_response *response, int status,
+                 const struct slu_value *document, const char *type);
+bool slu_fault_retryable(const struct slu_exchange *x);
+
+void slu_access_line(struct slu_exchange *x);
+void slu_access_flush(void *worker);
+
+struct slu_value *slu_openapi(struct slu_arena *arena);
+
+/* ---- admin.c
+ * ---------------------------------------------------------------------------------------------- */
+
+extern const struct slu_server_handler slu_admin_handler; /* user: struct slu_gateway */
+
+#endif

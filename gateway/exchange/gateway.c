@@ -1,0 +1,285 @@
+/* The process: builds the workers, answers signals, ends in order. */
+#include "exchange/gateway.h"
+
+#include "codec/json.h"
+#include "exchange/exchange_internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- building
+ * ---------------------------------------------------------------------------------------------- */
+
+static bool make_tls(const struct slu_listener *listener, struct slu_tls **ret_tls,
+                     struct slu_fault *fault)
+{
+    struct slu_tls_server_conf conf = {listener->certificate, listener->key, listener->client_ca};
+
+    return !listener->certificate || slu_tls_server_new(&conf, ret_tls, fault);
+}
+
+static bool make_front_tls(struct slu_gateway *gateway, struct slu_fault *fault)
+{
+    const struct slu_catalog *catalog = gateway->catalog;
+    size_t count = catalog->listener_count + catalog->door_count;
+
+    gateway->front_tls = slu_mem_array(count, sizeof(struct slu_tls *));
+    if (!gateway->front_tls)
+        return slu_fault_memory(fault);
+    for (size_t i = 0; i < count; i++) {
+        const struct slu_listener *listener =
+            i < catalog->listener_count ? &catalog->listeners[i]
+                                        : &catalog->doors[i - catalog->listener_count].listener;
+
+        if (!make_tls(listener, &gateway->front_tls[i], fault))
+            return false;
+    }
+    return true;
+}
+
+static bool make_admin(struct slu_gateway *gateway, struct slu_fault *fault)
+{
+    struct slu_server_conf conf = {
+        .address = gateway->catalog->admin.address,
+        .limits = {.head_bytes = 8192,
+                   .head_fields = 64,
+                   .body_bytes = 1024,
+                   .connections = 64,
+                   .head_timeout_ms = 5000,
+                   .body_timeout_ms = 5000,
+                   .idle_timeout_ms = 60000,
+                   .write_timeout_ms = 5000,
+                   .arena_bytes = 1 << 20},
+    };
+
+    if (!conf.address)
+        return true;
+    gateway->loop = slu_loop_new();
+    if (!gateway->loop)
+        return slu_fault_memory(fault);
+    return slu_server_new(gateway->loop, &conf, &slu_admin_handler, gateway, &gateway->admin,
+                          fault);
+}
+
+static bool build(struct slu_gateway *gateway, struct slu_fault *fault)
+{
+    struct stat out;
+
+    gateway->access_direct = fstat(STDOUT_FILENO, &out) == 0 &&
+                             (S_ISREG(out.st_mode) || S_ISCHR(out.st_mode)) &&
+                             !isatty(STDOUT_FILENO);
+    gateway->memory = slu_memory_new();
+    gateway->metrics = slu_metrics_new();
+    gateway->workers = slu_mem_array(gateway->catalog->workers, sizeof(*gateway->workers));
+    if (!gateway->memory || !gateway->metrics || !gateway->workers)
+        return slu_fault_memory(fault);
+    if (!make_front_tls(gateway, fault) || !make_admin(gateway, fault))
+        return false;
+    for (unsigned i = 0; i < gateway->catalog->workers; i++) {
+        gateway->worker_count++;
+        if (!slu_worker_init(&gateway->workers[i], gateway, i, fault))
+            return false;
+    }
+    return true;
+}
+
+static void *run_admin(void *argument)
+{
+    struct slu_gateway *gateway = argument;
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    slu_loop_run(gateway->loop);
+    return NULL;
+}
+
+static bool start(struct slu_gateway *gateway, struct slu_fault *fault)
+{
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        if (!slu_worker_start(&gateway->workers[i]))
+            return slu_fault_set(fault, SLU_FAULT_INTERNAL, "", "cannot start a thread");
+    if (gateway->loop)
+        gateway->admin_started =
+            pthread_create(&gateway->admin_thread, NULL, run_admin, gateway) == 0;
+    return !gateway->loop || gateway->admin_started ||
+           slu_fault_set(fault, SLU_FAULT_INTERNAL, "", "cannot start a thread");
+}
+
+static void tear_down(struct slu_gateway *gateway)
+{
+    size_t fronts = gateway->catalog->listener_count + gateway->catalog->door_count;
+
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        if (gateway->workers[i].started)
+            slu_loop_stop(gateway->workers[i].loop);
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        slu_worker_done(&gateway->workers[i]);
+    if (gateway->admin_started) {
+        slu_loop_stop(gateway->loop);
+        pthread_join(gateway->admin_thread, NULL);
+    }
+    slu_server_free(gateway->admin);
+    slu_loop_free(gateway->loop);
+    for (size_t i = 0; gateway->front_tls && i < fronts; i++)
+        slu_tls_free(gateway->front_tls[i]);
+    slu_mem_free(gateway->front_tls);
+    slu_mem_free(gateway->workers);
+    slu_metrics_free(gateway->metrics);
+    slu_memory_free(gateway->memory);
+    slu_catalog_free(gateway->catalog);
+}
+
+/* ---- telling
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static void tell_ready(const struct slu_gateway *gateway)
+{
+    const struct slu_catalog *catalog = gateway->catalog;
+    const struct slu_worker *worker = &gateway->workers[0];
+    struct slu_buf line;
+    ssize_t written;
+
+    slu_buf_init(&line, 0);
+    slu_buf_printf(&line,
+                   "{\"event\":\"ready\",\"version\":\"%s\",\"pid\":%d,\"workers\":%u,\"listen\":[",
+                   SLU_VERSION, (int)getpid(), gateway->worker_count);
+    for (size_t i = 0; i < catalog->listener_count; i++)
+        slu_buf_printf(&line, "%s\"%s\"", i ? "," : "",
+                       slu_server_address(worker->fronts[i].server));
+    slu_buf_lit(&line, "],\"doors\":[");
+    for (size_t i = 0; i < catalog->door_count; i++)
+        slu_buf_printf(&line, "%s{\"dialect\":\"%.*s\",\"address\":\"%s\"}", i ? "," : "",
+                       SLU_FMT(slu_table_dialect(catalog->doors[i].table)),
+                       slu_server_address(worker->fronts[catalog->listener_count + i].server));
+    slu_buf_lit(&line, "],\"admin\":");
+    if (gateway->admin)
+        slu_buf_printf(&line, "\"%s\"}\n", slu_server_address(gateway->admin));
+    else
+        slu_buf_lit(&line, "null}\n");
+    written = line.failed ? 0 : write(STDERR_FILENO, line.p, line.n);
+    (void)written; /* nobody is left to tell */
+    slu_buf_done(&line);
+}
+
+/* ---- signals
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static bool same_text(const char *a, const char *b)
+{
+    return slu_str_eq(slu_str_of(a), slu_str_of(b)) && !a == !b;
+}
+
+/* What a running process cannot change: threads and addresses. */
+static bool can_be_taken_over(const struct slu_catalog *old, const struct slu_catalog *new)
+{
+    bool same =
+        old->workers == new->workers && old->listener_count == new->listener_count &&
+        old->door_count == new->door_count &&same_text(old->admin.address, new->admin.address);
+
+    for (size_t i = 0; same && i < old->listener_count; i++)
+        same = same_text(old->listeners[i].address, new->listeners[i].address);
+    for (size_t i = 0; same && i < old->door_count; i++)
+        same = same_text(old->doors[i].listener.address, new->doors[i].listener.address);
+    return same;
+}
+
+static void tell_mistakes(const struct slu_mistakes *mistakes)
+{
+    for (const struct slu_mistake *m = mistakes->first; m; m = m->next)
+        slu_log(SLU_LOG_ERROR, "reload", "%.*s: %.*s", SLU_FMT(m->pointer), SLU_FMT(m->detail));
+}
+
+static void take_over(struct slu_gateway *gateway, struct slu_catalog *catalog)
+{
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        if (!slu_worker_adopt(&gateway->workers[i], catalog))
+            slu_log(SLU_LOG_ERROR, "reload", "worker %u keeps the old configuration: no memory", i);
+    slu_log_set(catalog->log_level);
+    slu_catalog_free(gateway->catalog);
+    gateway->catalog = catalog;
+    slu_log(SLU_LOG_INFO, "reload", "the new configuration is in force");
+}
+
+static void reload(struct slu_gateway *gateway, slu_gateway_reload_fn *load, void *user)
+{
+    struct slu_arena arena;
+    struct slu_mistakes mistakes;
+    struct slu_catalog *catalog;
+    bool taken;
+
+    slu_arena_init(&arena, 1 << 20);
+    slu_mistakes_init(&mistakes, &arena);
+    catalog = load ? load(user, &mistakes) : NULL;
+    taken = catalog && can_be_taken_over(gateway->catalog, catalog);
+    if (taken) {
+        take_over(gateway, catalog);
+    } else {
+        tell_mistakes(&mistakes);
+        slu_log(SLU_LOG_ERROR, "reload", "the configuration stays as it was%s",
+                catalog ? ": workers, listen, admin and the doors' addresses need a restart" : "");
+        slu_catalog_free(catalog);
+    }
+    slu_count(slu_metrics_reloads(gateway->metrics, taken), 1);
+    slu_arena_done(&arena);
+}
+
+static void await_end(struct slu_gateway *gateway, const sigset_t *signals)
+{
+    struct timespec look = {0, 50 * 1000000};
+
+    gateway->draining = true;
+    slu_log(SLU_LOG_INFO, "drain", "ending: no new connections, requests in flight go on");
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        slu_worker_drain(&gateway->workers[i]);
+    while (gateway->running) {
+        int again = sigtimedwait(signals, NULL, &look);
+
+        if (again == SIGTERM || again == SIGINT)
+            return; /* told twice: end now */
+    }
+}
+
+static void serve(struct slu_gateway *gateway, const sigset_t *signals, slu_gateway_reload_fn *load,
+                  void *user)
+{
+    tell_ready(gateway);
+    for (;;) {
+        int got = sigwaitinfo(signals, NULL);
+
+        if (got == SIGHUP)
+            reload(gateway, load, user);
+        if (got == SIGTERM || got == SIGINT) {
+            await_end(gateway, signals);
+            return;
+        }
+    }
+}
+
+int slu_gateway_run(struct slu_catalog *catalog, slu_gateway_reload_fn *load, void *user)
+{
+    struct slu_gateway gateway = {.catalog = catalog};
+    struct slu_fault fault = {0};
+    sigset_t signals;
+    bool good;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    slu_log_set(catalog->log_level);
+    good = build(&gateway, &fault) && start(&gateway, &fault);
+    if (good)
+        serve(&gateway, &signals, load, user);
+    else
+        slu_log(SLU_LOG_ERROR, "start", "%s%s%s", fault.place, fault.place[0] ? ": " : "",
+                fault.words);
+    tear_down(&gateway);
+    return good ? 0 : 1;
+}

@@ -1,0 +1,123 @@
+/* The routes of the REST API in one table: the dispatcher, the Allow header and openapi.json come
+ * from it. */
+#include "exchange/exchange_internal.h"
+
+#include "codec/params.h"
+#include "exchange/rest.h"
+
+static const char *const of_create[] = {"dry_run", NULL};
+static const char *const of_nothing[] = {NULL};
+
+static const struct slu_route routes[] = {
+    {.method = "GET",
+     .path = "/openapi.json",
+     .admit = slu_rest_openapi,
+     .open = true,
+     .parameters = of_nothing,
+     .summary = "This description",
+     .reply = "object",
+     .status = 200},
+    {.method = "GET",
+     .path = "/v1/targets",
+     .admit = slu_rest_targets,
+     .parameters = of_nothing,
+     .summary = "The targets this caller may use",
+     .reply = "targets",
+     .status = 200},
+    {.method = "GET",
+     .path = "/v1/targets/{target}",
+     .admit = slu_rest_target,
+     .parameters = of_nothing,
+     .summary = "One target and what it can do",
+     .reply = "target",
+     .status = 200},
+    {.method = "POST",
+     .path = "/v1/targets/{target}/flow-logs",
+     .admit = slu_rest_write,
+     .writes = true,
+     .parameters = of_create,
+     .summary = "Create a flow log",
+     .reply = "flow_log_reply",
+     .status = 201,
+     .operation = SLU_OP_CREATE,
+     .has_operation = true},
+    {.method = "GET",
+     .path = "/v1/targets/{target}/flow-logs/{id}",
+     .admit = slu_rest_read,
+     .parameters = of_nothing,
+     .summary = "Read a flow log",
+     .reply = "flow_log_reply",
+     .status = 200,
+     .operation = SLU_OP_GET,
+     .has_operation = true},
+};
+
+const struct slu_route *slu_routes(size_t *ret_count)
+{
+    *ret_count = SLU_COUNT(routes);
+    return routes;
+}
+
+/* One segment of a path: decoded, and nothing that could climb or hide. */
+static bool read_segment(struct slu_arena *arena, struct slu_str raw, struct slu_str *ret_text)
+{
+    return slu_percent_decode(arena, raw, false, ret_text) && ret_text->n > 0 &&
+           ret_text->n <= 256 && !slu_str_is(*ret_text, ".") && !slu_str_is(*ret_text, "..");
+}
+
+static bool path_fits(struct slu_arena *arena, const char *pattern, struct slu_str path,
+                      struct slu_str captures[SLU_CAPTURES_MOST])
+{
+    struct slu_str rest = slu_str_of(pattern);
+    size_t captured = 0;
+
+    while (rest.p && path.p) {
+        struct slu_str want = slu_str_cut(&rest, '/'), have = slu_str_cut(&path, '/');
+
+        if (want.n && want.p[0] == '{') {
+            slu_must(captured < SLU_CAPTURES_MOST);
+            if (!read_segment(arena, have, &captures[captured++]))
+                return false;
+        } else if (!slu_str_eq(want, have)) {
+            return false;
+        }
+    }
+    return !rest.p && !path.p;
+}
+
+/* HEAD is served wherever GET is; the server leaves the body out. */
+static bool method_fits(const struct slu_route *route, struct slu_str method)
+{
+    return slu_str_is(method, route->method) ||
+           (slu_str_is(method, "HEAD") && slu_str_is(SLU_STR("GET"), route->method));
+}
+
+static void add_allowed(struct slu_arena *arena, const struct slu_route *route,
+                        struct slu_str *allow)
+{
+    *allow =
+        slu_arena_printf(arena, "%.*s%s%s%s", SLU_FMT(*allow), allow->n ? ", " : "", route->method,
+                         slu_str_is(SLU_STR("GET"), route->method) ? ", HEAD" : "");
+}
+
+const struct slu_route *slu_route_find(struct slu_arena *arena, struct slu_str method,
+                                       struct slu_str path,
+                                       struct slu_str captures[SLU_CAPTURES_MOST],
+                                       struct slu_str *ret_allow, struct slu_fault *fault)
+{
+    *ret_allow = SLU_STR_NONE;
+    for (size_t i = 0; i < SLU_COUNT(routes); i++) {
+        if (!path_fits(arena, routes[i].path, path, captures))
+            continue;
+        if (method_fits(&routes[i], method))
+            return &routes[i];
+        add_allowed(arena, &routes[i], ret_allow);
+    }
+    if (ret_allow->n)
+        slu_fault_set(fault, SLU_FAULT_METHOD_NOT_ALLOWED, "", "%.*s is not served here; use %.*s",
+                      SLU_FMT(method), SLU_FMT(*ret_allow));
+    else
+        slu_fault_set(fault, SLU_FAULT_NOT_FOUND, "",
+                      "there is nothing at this path; GET /openapi.json lists what there is");
+    return NULL;
+}
