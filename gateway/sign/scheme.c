@@ -138,7 +138,9 @@ bool slu_refuse(struct slu_fault *fault, const char *word, const char *why)
 bool slu_sign_field(struct slu_arena *arena, struct slu_request *request, struct slu_str name,
                     struct slu_str value, struct slu_fault *fault)
 {
-    if (slu_headers_set(arena, &request->headers, name, value))
+    struct slu_str own = slu_arena_str(arena, value);
+
+    if (own.p && slu_headers_set(arena, &request->headers, name, own))
         return true;
     if (arena->failed)
         return slu_fault_memory(fault);

@@ -66,7 +66,7 @@ struct slu_seal {
 /* Refuses what a caller sent; `word` as in sign.h. */
 bool slu_refuse(struct slu_fault *fault, const char *word, const char *why);
 /* Puts a field of the scheme's own in place of one of that name, so that a request can be signed
- * again. */
+ * again. The value is copied: a request may outlive the seal and the caller's nonce. */
 SLU_NODISCARD bool slu_sign_field(struct slu_arena *arena, struct slu_request *request,
                                   struct slu_str name, struct slu_str value,
                                   struct slu_fault *fault);
