@@ -1,7 +1,8 @@
 /*
  * Points in time between the clouds' spellings and RFC 3339 in UTC. A spelling is a pattern of
- * YYYY MM DD hh mm ss, an optional fraction "[.f]" (any number of digits on reading, none on
- * writing) and literal characters. All times are UTC.
+ * YYYY MM DD hh mm ss, each once, an optional fraction "[.f]" behind ss (any number of digits on
+ * reading; on writing the digits that the moment has, often none) and literal characters. All times
+ * are UTC.
  */
 #ifndef SLU_CODEC_TIME_H
 #define SLU_CODEC_TIME_H
@@ -11,7 +12,7 @@
 
 /* Canonical form: YYYY-MM-DDThh:mm:ss[.fraction]Z. The fraction's digits are kept as written.
  * False when the text does not follow the pattern or names no real moment (month 13, 25 h;
- * a leap second 60 is allowed). */
+ * a leap second 23:59:60 is allowed). */
 SLU_NODISCARD bool slu_time_read(struct slu_arena *arena, struct slu_str pattern,
                                  struct slu_str text, struct slu_str *ret_rfc3339);
 /* Back: false when the canonical text is not valid, or has a fraction that is not zero where the
@@ -20,7 +21,8 @@ SLU_NODISCARD bool slu_time_write(struct slu_arena *arena, struct slu_str patter
                                   struct slu_str rfc3339, struct slu_str *ret_text);
 bool slu_time_pattern_valid(struct slu_str pattern);
 
-/* Unix seconds as "YYYY-MM-DDThh:mm:ssZ" (20) and "YYYYMMDDThhmmssZ" (16); no NUL is written. */
+/* Unix seconds as "YYYY-MM-DDThh:mm:ssZ" (20) and "YYYYMMDDThhmmssZ" (16); no NUL is written.
+ * Beyond the years 0000 to 9999 the nearest moment that has such a form is written. */
 enum { SLU_TIME_EXTENDED = 20, SLU_TIME_BASIC = 16, SLU_TIME_IMF = 29 };
 void slu_time_extended(int64_t unix_s, char out[SLU_TIME_EXTENDED]);
 void slu_time_basic(int64_t unix_s, char out[SLU_TIME_BASIC]);
