@@ -48,7 +48,7 @@ struct slu_shape {
     const struct slu_shape_member *members; /* of an OBJECT */
     const struct slu_shape *of;             /* of a MAP or ARRAY; NULL: anything */
     /* Inclusive: the value of an INT, the characters of a STRING, the items of an ARRAY, the
-     * members of a MAP. Both 0: no bounds; max 0 alone: no upper bound. */
+     * members of a MAP. Both 0: no bounds; max 0 above a min of 1 or more: no upper bound. */
     int64_t min, max;
     const char *const *words; /* the only strings allowed, ended by NULL; NULL: any string */
     /* What a table cannot say; called when everything above was right here (deeper mistakes do not
