@@ -1,0 +1,85 @@
+/* Metrics: Prometheus text that parses, buckets that add up, slots that are bounded. */
+#include "test.h"
+
+#include "exchange/metrics.h"
+
+#include <stdio.h>
+
+static void writes_what_was_counted(void **state)
+{
+    struct slu_metrics *metrics = slu_metrics_new();
+    struct slu_slot *slot = slu_metrics_slot(metrics, SLU_STR("otc"));
+    struct slu_gauges gauges = {3, 7};
+    struct slu_buf text;
+
+    (void)state;
+    assert_ptr_equal(slot, slu_metrics_slot(metrics, SLU_STR("otc")));
+    slu_count(&slot->requests[SLU_OP_CREATE][SLU_FAULT_NONE], 2);
+    slu_count(&slot->requests[SLU_OP_GET][SLU_FAULT_NOT_FOUND], 1);
+    slu_histogram_add(&slot->total, 10);
+    slu_histogram_add(&slot->total, 11);
+    slu_histogram_add(&slot->total, 99000000);
+    slu_buf_init(&text, 0);
+    slu_metrics_write(metrics, &gauges, &text);
+    slu_buf_byte(&text, '\0');
+    assert_non_null(strstr(
+        text.p, "sluice_requests_total{target=\"otc\",operation=\"create\",code=\"ok\"} 2\n"));
+    assert_non_null(strstr(text.p, "operation=\"get\",code=\"not_found\"} 1\n"));
+    assert_non_null(
+        strstr(text.p, "sluice_request_seconds_bucket{target=\"otc\",le=\"1e-05\"} 1\n"));
+    assert_non_null(
+        strstr(text.p, "sluice_request_seconds_bucket{target=\"otc\",le=\"2.5e-05\"} 2\n"));
+    assert_non_null(
+        strstr(text.p, "sluice_request_seconds_bucket{target=\"otc\",le=\"+Inf\"} 3\n"));
+    assert_non_null(strstr(text.p, "sluice_request_seconds_count{target=\"otc\"} 3\n"));
+    assert_non_null(strstr(text.p, "sluice_requests_in_flight 3\n"));
+    assert_non_null(strstr(text.p, "sluice_connections 7\n"));
+    slu_buf_done(&text);
+    slu_metrics_free(metrics);
+}
+
+static void slots_are_bounded(void **state)
+{
+    struct slu_metrics *metrics = slu_metrics_new();
+    struct slu_slot *none = slu_metrics_slot(metrics, SLU_STR_NONE), *last = NULL;
+
+    (void)state;
+    for (int i = 0; i < 600; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "t%d", i);
+        last = slu_metrics_slot(metrics, slu_str_of(name));
+    }
+    assert_ptr_equal(last, none);
+    slu_metrics_free(metrics);
+}
+
+static bool make(void *context)
+{
+    struct slu_metrics *metrics = slu_metrics_new();
+    bool good;
+
+    (void)context;
+    if (!metrics)
+        return false;
+    good = slu_metrics_slot(metrics, SLU_STR("a")) != slu_metrics_slot(metrics, SLU_STR_NONE);
+    slu_metrics_free(metrics);
+    return good;
+}
+
+static void survives_every_failing_allocation(void **state)
+{
+    (void)state;
+    assert_true(test_every_allocation(make, NULL) >= 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writes_what_was_counted),
+        cmocka_unit_test(slots_are_bounded),
+        cmocka_unit_test(survives_every_failing_allocation),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
