@@ -51,7 +51,9 @@ struct slu_claim {
 };
 
 /* Reads Authorization and the date; false with SLU_FAULT_UNAUTHENTICATED when there is no signature
- * of a scheme in `schemes` (NULL-terminated list, as a door's table allows), or it is malformed. */
+ * of a scheme in `schemes` (NULL-terminated list, as a door's table allows), or it is malformed;
+ * the place is "signature", or "time" for a date that is missing or unreadable. Texts are slices
+ * of the request. */
 SLU_NODISCARD bool slu_claim_read(struct slu_arena *arena, const struct slu_request *request,
                                   const struct slu_scheme *const *schemes,
                                   struct slu_claim *ret_claim, struct slu_fault *fault);
