@@ -69,7 +69,7 @@ void *slu_arena_slow(struct slu_arena *arena, size_t size)
 {
     size_t last = arena->blocks ? arena->blocks->size : FIRST_BLOCK / 2;
     size_t want = last < LARGEST_BLOCK ? last * 2 : LARGEST_BLOCK;
-    size_t rounded = (size + 15) & ~(size_t)15;
+    size_t rounded = ((size ? size : 1) + 15) & ~(size_t)15;
     struct slu_arena_block *block;
 
     if (rounded < size || rounded > arena->budget || arena->used > arena->budget - rounded) {

@@ -30,7 +30,7 @@ SLU_NODISCARD void *slu_arena_slow(struct slu_arena *arena, size_t size);
  */
 SLU_NODISCARD static inline void *slu_arena_get(struct slu_arena *arena, size_t size)
 {
-    size_t rounded = (size + 15) & ~(size_t)15;
+    size_t rounded = ((size ? size : 1) + 15) & ~(size_t)15; /* NULL always means failure */
 
     if (__builtin_expect(rounded >= size && rounded <= (size_t)(arena->end - arena->at), 1)) {
         void *piece = arena->at;

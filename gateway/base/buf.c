@@ -33,7 +33,9 @@ bool slu_buf_reserve(struct slu_buf *buf, size_t more)
     size = buf->size ? buf->size : SMALLEST;
     while (size < need)
         size = size > SIZE_MAX / 2 ? need : size * 2;
-    grown = slu_mem_resize(buf->p, size);
+    if (buf->limit && size > buf->limit)
+        size = buf->limit;
+    grown = size == SIZE_MAX ? NULL : slu_mem_resize(buf->p, size + 1); /* printf's NUL */
     if (!grown) {
         buf->failed = true;
         return false;
@@ -51,7 +53,7 @@ void slu_buf_printf(struct slu_buf *buf, const char *format, ...)
     va_start(args, format);
     length = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    if (length < 0 || !slu_buf_reserve(buf, (size_t)length + 1))
+    if (length <= 0 || !slu_buf_reserve(buf, (size_t)length))
         return;
     va_start(args, format);
     vsnprintf(buf->p + buf->n, (size_t)length + 1, format, args);

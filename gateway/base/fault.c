@@ -27,6 +27,20 @@ enum slu_fault_kind slu_fault_kind_of(struct slu_str code)
     return SLU_FAULT_NONE;
 }
 
+/* `length` is what snprintf answered for this storage. Where it had to cut, it is made to cut
+ * between two characters, so that valid UTF-8 stays valid. */
+static void cut(char *text, size_t size, int length)
+{
+    size_t at = size - 1;
+
+    if (length >= 0 && (size_t)length < size)
+        return;
+    while (at && ((unsigned char)text[at - 1] & 0xc0) == 0x80)
+        at--;
+    if (at && (unsigned char)text[at - 1] >= 0xc0)
+        text[at - 1] = '\0';
+}
+
 bool slu_fault_set(struct slu_fault *fault, enum slu_fault_kind kind, const char *place,
                    const char *format, ...)
 {
@@ -35,9 +49,11 @@ bool slu_fault_set(struct slu_fault *fault, enum slu_fault_kind kind, const char
     if (!fault || fault->kind != SLU_FAULT_NONE)
         return false;
     fault->kind = kind;
-    snprintf(fault->place, sizeof(fault->place), "%s", place ? place : "");
+    cut(fault->place, sizeof(fault->place),
+        snprintf(fault->place, sizeof(fault->place), "%s", place ? place : ""));
     va_start(args, format);
-    vsnprintf(fault->words, sizeof(fault->words), format, args);
+    cut(fault->words, sizeof(fault->words),
+        vsnprintf(fault->words, sizeof(fault->words), format, args));
     va_end(args);
     return false;
 }
@@ -65,7 +81,7 @@ bool slu_mistake(struct slu_mistakes *mistakes, enum slu_fault_kind kind, struct
     if (mistakes->count > SLU_MISTAKES_KEPT)
         return false;
     va_start(args, format);
-    vsnprintf(words, sizeof(words), format, args);
+    cut(words, sizeof(words), vsnprintf(words, sizeof(words), format, args));
     va_end(args);
     mistake = slu_arena_zero(mistakes->arena, sizeof(*mistake));
     if (!mistake) {
