@@ -1,0 +1,323 @@
+/* Names: the cache, shared and bounded queries, cancelling, against a small DNS server in the test.
+ */
+#include "peer.h"
+
+/* A DNS server on UDP that knows names under "test" by their first letter: a (one IPv4 address),
+ * m (many), t (as a, TTL 0), n (does not exist), s (silence). */
+struct dns {
+    int fd;
+    uint16_t port;
+    atomic_uint questions;
+    pthread_t thread;
+};
+
+enum { TYPE_A = 1, TYPE_AAAA = 28, NAME_ERROR = 3 };
+
+static size_t put_address(unsigned char *to, unsigned char last, unsigned char ttl)
+{
+    const unsigned char record[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, ttl, 0, 4, 127, 0, 0, last};
+
+    memcpy(to, record, sizeof(record));
+    return sizeof(record);
+}
+
+/* Answers in place: the question stays, the header's flags and counts change. */
+static size_t answer_question(unsigned char *text, size_t n)
+{
+    unsigned char first = text[13], type = text[n - 3], count = 0;
+    size_t end = 12;
+
+    while (end < n && text[end])
+        end += text[end] + 1u;
+    end += 5;
+    type = text[end - 3];
+    text[2] = 0x81;
+    text[3] = (unsigned char)(0x80 | (first == 'n' ? NAME_ERROR : 0));
+    memset(text + 6, 0, 6);
+    if (type == TYPE_A && first != 'n')
+        count = first == 'm' ? 12 : 1;
+    for (unsigned char i = 0; i < count; i++)
+        end += put_address(text + end, (unsigned char)(i + 1), first == 't' ? 0 : 60);
+    text[7] = count;
+    return end;
+}
+
+static void *dns_run(void *argument)
+{
+    struct dns *dns = argument;
+
+    for (;;) {
+        unsigned char text[1500];
+        struct sockaddr_in from;
+        socklen_t length = sizeof(from);
+        ssize_t n = recvfrom(dns->fd, text, 512, 0, (struct sockaddr *)&from, &length);
+
+        if (n < 17)
+            return NULL;
+        dns->questions++;
+        if (text[13] != 's')
+            sendto(dns->fd, text, answer_question(text, (size_t)n), 0, (struct sockaddr *)&from,
+                   length);
+    }
+}
+
+static void dns_start(struct dns *dns)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof(address);
+
+    dns->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(dns->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(getsockname(dns->fd, (struct sockaddr *)&address, &length), 0);
+    dns->port = ntohs(address.sin_port);
+    assert_int_equal(pthread_create(&dns->thread, NULL, dns_run, dns), 0);
+}
+
+static void dns_stop(struct dns *dns)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    to.sin_port = htons(dns->port);
+    assert_int_equal(sendto(dns->fd, "", 1, 0, (struct sockaddr *)&to, sizeof(to)), 1);
+    pthread_join(dns->thread, NULL);
+    close(dns->fd);
+}
+
+struct world {
+    struct slu_loop *loop;
+    struct slu_resolver *resolver;
+    struct dns dns;
+    unsigned wanted, ended;
+    struct slu_addresses addresses; /* of the newest answer */
+    struct slu_fault fault;
+};
+
+static int setup(void **state)
+{
+    static struct world world;
+    char server[32];
+
+    world = (struct world){.wanted = 1};
+    world.loop = slu_loop_new();
+    world.resolver = slu_resolver_new(world.loop);
+    dns_start(&world.dns);
+    snprintf(server, sizeof(server), "127.0.0.1:%u", world.dns.port);
+    assert_true(slu_resolver_use_servers(world.resolver, server));
+    *state = &world;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *world = *state;
+
+    slu_resolver_free(world->resolver);
+    slu_loop_free(world->loop);
+    dns_stop(&world->dns);
+    return 0;
+}
+
+static void take(const struct slu_addresses *addresses, const struct slu_fault *fault, void *user)
+{
+    struct world *world = user;
+
+    assert_true(!addresses == !!fault);
+    world->addresses = addresses ? *addresses : (struct slu_addresses){0};
+    world->fault = fault ? *fault : (struct slu_fault){0};
+    if (++world->ended == world->wanted)
+        slu_loop_stop(world->loop);
+}
+
+static void look_up(struct world *world, const char *host)
+{
+    struct slu_lookup lookup = {0};
+
+    world->ended = 0;
+    slu_lookup_start(&lookup, world->resolver, host, take, world);
+    assert_int_equal(world->ended, 0);
+    slu_loop_run(world->loop);
+    assert_int_equal(world->ended, 1);
+}
+
+static void addresses_are_answered_without_a_query(void **state)
+{
+    struct world *world = *state;
+
+    look_up(world, "192.0.2.7");
+    assert_int_equal(world->addresses.count, 1);
+    assert_int_equal(world->addresses.items[0].as.v4.sin_addr.s_addr, htonl(0xc0000207));
+    look_up(world, "2001:db8::1");
+    assert_int_equal(world->addresses.items[0].as.any.sa_family, AF_INET6);
+    assert_int_equal(slu_resolver_asked(world->resolver), 0);
+}
+
+static void hosts_of_the_file_are_known(void **state)
+{
+    struct world *world = *state;
+
+    look_up(world, "localhost");
+    assert_true(world->addresses.count >= 1);
+    assert_int_equal(world->dns.questions, 0);
+}
+
+static void answers_are_kept(void **state)
+{
+    struct world *world = *state;
+
+    for (unsigned i = 0; i < 3; i++) {
+        look_up(world, i == 1 ? "A1.Test" : "a1.test");
+        assert_int_equal(world->addresses.count, 1);
+        assert_int_equal(world->addresses.items[0].as.v4.sin_addr.s_addr, htonl(0x7f000001));
+    }
+    look_up(world, "t1.test"); /* a TTL of 0 is taken for 5 s */
+    look_up(world, "t1.test");
+    assert_int_equal(slu_resolver_asked(world->resolver), 2);
+    assert_int_equal(world->dns.questions, 4); /* A and AAAA each */
+}
+
+static void many_addresses_are_cut(void **state)
+{
+    struct world *world = *state;
+
+    look_up(world, "m1.test");
+    assert_int_equal(world->addresses.count, SLU_ADDRESSES_MOST);
+}
+
+static void unknown_names_are_remembered_for_two_seconds(void **state)
+{
+    struct world *world = *state;
+
+    look_up(world, "n1.test");
+    assert_int_equal(world->fault.kind, SLU_FAULT_UPSTREAM_UNREACHABLE);
+    assert_non_null(strstr(world->fault.words, "n1.test"));
+    look_up(world, "n1.test");
+    assert_int_equal(slu_resolver_asked(world->resolver), 1);
+    run_for(world->loop, 2050);
+    look_up(world, "n1.test");
+    assert_int_equal(slu_resolver_asked(world->resolver), 2);
+}
+
+static void one_query_answers_all_who_ask(void **state)
+{
+    struct world *world = *state;
+    struct slu_lookup lookups[20] = {0};
+
+    world->wanted = 19;
+    for (size_t i = 0; i < SLU_COUNT(lookups); i++)
+        slu_lookup_start(&lookups[i], world->resolver, "a2.test", take, world);
+    slu_lookup_cancel(&lookups[7]);
+    slu_loop_run(world->loop);
+    assert_int_equal(world->ended, 19);
+    assert_int_equal(slu_resolver_asked(world->resolver), 1);
+}
+
+static void queries_are_bounded(void **state)
+{
+    struct world *world = *state;
+    struct slu_lookup lookups[60] = {0};
+    char names[60][16];
+
+    world->wanted = 60;
+    for (size_t i = 0; i < SLU_COUNT(lookups); i++) {
+        snprintf(names[i], sizeof(names[i]), "a%zu.test", i + 100);
+        slu_lookup_start(&lookups[i], world->resolver, names[i], take, world);
+    }
+    assert_int_equal(slu_resolver_asked(world->resolver), 16);
+    slu_loop_run(world->loop);
+    assert_int_equal(world->ended, 60);
+    assert_int_equal(world->fault.kind, SLU_FAULT_NONE);
+    assert_int_equal(slu_resolver_asked(world->resolver), 60);
+}
+
+static void a_silent_server_can_be_left(void **state)
+{
+    struct world *world = *state;
+    struct slu_lookup lookups[3] = {0};
+
+    for (size_t i = 0; i < SLU_COUNT(lookups); i++)
+        slu_lookup_start(&lookups[i], world->resolver, "s1.test", take, world);
+    run_for(world->loop, 50);
+    assert_int_equal(world->ended, 0);
+    for (size_t i = 0; i < SLU_COUNT(lookups); i++) {
+        slu_lookup_cancel(&lookups[i]);
+        slu_lookup_cancel(&lookups[i]);
+    }
+    look_up(world, "a3.test");
+    assert_int_equal(world->addresses.count, 1);
+    /* The query for s1 is still open when the resolver is freed. */
+}
+
+static void a_ready_answer_can_be_cancelled(void **state)
+{
+    struct world *world = *state;
+    struct slu_lookup lookup = {0};
+
+    slu_lookup_start(&lookup, world->resolver, "192.0.2.7", take, world);
+    slu_lookup_cancel(&lookup);
+    run_for(world->loop, 5);
+    assert_int_equal(world->ended, 0);
+}
+
+/* More names than the cache holds: the old ones make room. */
+static void the_cache_is_bounded(void **state)
+{
+    struct world *world = *state;
+
+    for (unsigned i = 0; i < 1100; i++) {
+        char host[32];
+
+        snprintf(host, sizeof(host), "10.1.%u.%u", i / 256, i % 256);
+        look_up(world, host);
+        assert_int_equal(world->addresses.count, 1);
+    }
+}
+
+static bool build_and_ask(void *context)
+{
+    struct world world = {.wanted = 1};
+    struct slu_lookup lookup = {0};
+    bool good;
+
+    world.loop = slu_loop_new();
+    world.resolver = world.loop ? slu_resolver_new(world.loop) : NULL;
+    good = world.resolver && slu_resolver_use_servers(world.resolver, context);
+    if (good) {
+        slu_lookup_start(&lookup, world.resolver, "a1.test", take, &world);
+        slu_loop_run(world.loop);
+        good = world.fault.kind == SLU_FAULT_NONE;
+        assert_int_equal(world.addresses.count, good);
+    }
+    slu_resolver_free(world.resolver);
+    slu_loop_free(world.loop);
+    return good;
+}
+
+/* A query whose socket cannot be watched ends by c-ares' own time-outs, so this takes a while. */
+static void every_allocation_may_fail(void **state)
+{
+    struct world *world = *state;
+    char server[32];
+
+    snprintf(server, sizeof(server), "127.0.0.1:%u", world->dns.port);
+    assert_true(test_every_allocation(build_and_ask, server) > 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(addresses_are_answered_without_a_query, setup, teardown),
+        cmocka_unit_test_setup_teardown(hosts_of_the_file_are_known, setup, teardown),
+        cmocka_unit_test_setup_teardown(answers_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_addresses_are_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(unknown_names_are_remembered_for_two_seconds, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(one_query_answers_all_who_ask, setup, teardown),
+        cmocka_unit_test_setup_teardown(queries_are_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_silent_server_can_be_left, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_ready_answer_can_be_cancelled, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_cache_is_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_allocation_may_fail, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
