@@ -198,8 +198,7 @@ static void load_listeners(struct slu_load *load, struct slu_spot top)
 
 /* ---- the mapping tables */
 
-/* Hands mistakes on with the file's name before the pointer. */
-static void hand_on(struct slu_mistakes *to, const struct slu_mistakes *found, const char *file)
+void slu_config_hand_on(struct slu_mistakes *to, const struct slu_mistakes *found, const char *file)
 {
     size_t kept = 0;
 
@@ -226,7 +225,7 @@ struct slu_table *slu_config_table(const char *file, struct slu_mistakes *mistak
         slu_mistake(mistakes, found.first->kind, SLU_STR_NONE, "%.*s",
                     SLU_FMT(found.first->detail));
     else
-        hand_on(mistakes, &found, file);
+        slu_config_hand_on(mistakes, &found, file);
     if (table && !slu_mistakes_none(&found)) {
         slu_table_free(table);
         return NULL;
@@ -346,7 +345,7 @@ struct slu_catalog *slu_config_from(const json_t *root, const char *name,
     load_all(&load, name, mistakes);
     slu_secrets_wipe_environment();
     memory = catalog->arena.failed || load.scratch.failed || load.found.failed;
-    hand_on(mistakes, &load.found, name);
+    slu_config_hand_on(mistakes, &load.found, name);
     slu_arena_done(&load.scratch);
     if (memory)
         slu_mistake(mistakes, SLU_FAULT_MEMORY, slu_str_of(name), "out of memory");

@@ -23,6 +23,9 @@ SLU_NODISCARD struct slu_catalog *slu_config_from(const json_t *root, const char
                                                   struct slu_mistakes *mistakes);
 /* One mapping table, its mistakes told with the file as above. NULL with mistakes. */
 SLU_NODISCARD struct slu_table *slu_config_table(const char *file, struct slu_mistakes *mistakes);
+/* Hands the mistakes of one file on, with its name before each pointer. */
+void slu_config_hand_on(struct slu_mistakes *to, const struct slu_mistakes *found,
+                        const char *file);
 /* Every setting with type, default, unit, whether a reload takes it over, and help. */
 void slu_config_help(struct slu_buf *out);
 
