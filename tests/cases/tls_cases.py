@@ -43,7 +43,8 @@ def world(binary):
                 targets[f"{name}-{transport}"] = target("otc-vpc", cloud.url, ca=ca,
                                                         transport=transport)
             certificate, key = certificates.pair("client")
-            targets[f"mutual-{transport}"].update(client_certificate=certificate, client_key=key)
+            targets[f"mutual-{transport}"]["client_certificate"] = {
+                "certificate": certificate, "key": key}
         certificate, key = certificates.pair("server")
         gateway = Gateway(binary, targets, tls={"certificate": certificate, "key": key})
         mutual = None

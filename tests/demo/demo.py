@@ -1,0 +1,334 @@
+"""The demo: one flow log on each of three systems, and what was said on both sides.
+
+Between the gateway and each of the sandbox's doors stands a tap that passes bytes on and keeps a
+copy, so what is shown is what was on the wire (JSON is indented for reading, query strings are
+broken at "&", and signatures are shortened)."""
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.dont_write_bytecode = True
+
+from show import Screen, document_lines, words  # noqa: E402
+
+KEY = "demo-" + secrets.token_hex(12)
+ACCESS_KEY, SECRET_KEY = "SANDBOXKEY1", secrets.token_hex(16)
+PROJECT, ROUTER = "b2782e6708b8475c993e6064bc456bf8", "a43c55e9-4911-4030-90e1-5c2bf6ae6fe2"
+GROUP, STREAM = "05c4052d-8d14-488f-aa00-19fea5a25fdd", "a9d7dee7-37d2-4cba-a208-a016252aaa63"
+
+SYSTEMS = [
+    {"name": "otc", "dialect": "otc-vpc", "title": "Open Telekom Cloud, VPC (otc-vpc)",
+     "scheme": "sdk-hmac-sha256", "parameters": {"project_id": PROJECT},
+     "body": {"name": "edge-reject", "description": "rejected traffic of the edge",
+              "resource_type": "subnet", "resource_id": "05c4052d-8d14-488f-aa00-19fea5a25fde",
+              "traffic_type": "reject", "index": True,
+              "destination": {"type": "lts", "group": GROUP, "stream": STREAM}}},
+    {"name": "otc-router", "dialect": "otc-er",
+     "title": "Open Telekom Cloud, Enterprise Router (otc-er)", "scheme": "sdk-hmac-sha256",
+     "parameters": {"project_id": PROJECT, "er_id": ROUTER},
+     "body": {"name": "router-all", "description": "all traffic of one attachment",
+              "resource_type": "router_attachment",
+              "resource_id": "2b3b5d2f-4a7e-4c8e-9b1f-7f0c5a1d9e11",
+              "destination": {"type": "lts", "group": GROUP, "stream": STREAM}}},
+    {"name": "alibaba", "dialect": "alibaba-vpc", "title": "Alibaba Cloud, VPC (alibaba-vpc)",
+     "scheme": "acs3-hmac-sha256", "parameters": {"region": "cn-qingdao"},
+     "body": {"name": "edge-reject", "description": "rejected traffic of the edge",
+              "resource_type": "subnet", "resource_id": "vsw-m5e8vhz2t21sel1nq",
+              "traffic_type": "reject", "aggregation_interval": 600,
+              "destination": {"type": "sls", "group": "flow-project", "stream": "flow-store"}}},
+]
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+# ------------------------------------------------------------------------------------- the tap
+
+class Message:
+    def __init__(self, head, body):
+        lines = head.decode("latin-1").split("\r\n")
+        self.first = lines[0]
+        self.fields = [tuple(line.split(": ", 1)) for line in lines[1:]]
+        self.body = body
+
+
+class Tap:
+    """Passes connections on to `port` and keeps what was said, as (request, reply) pairs."""
+
+    def __init__(self, port):
+        self.to, self.said = port, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            sock, _ = self.listener.accept()
+            threading.Thread(target=self.pass_on, args=(sock,), daemon=True).start()
+
+    def pass_on(self, caller):
+        with caller, socket.create_connection(("127.0.0.1", self.to)) as cloud:
+            wires = [caller.makefile("rb"), cloud.makefile("rb")]
+            while True:
+                request = self.message(wires[0], cloud)
+                if request is None:
+                    return
+                reply = self.message(wires[1], caller)
+                if reply is None:
+                    return
+                self.said.append((request, reply))
+
+    @staticmethod
+    def message(wire, to):
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = wire.readline()
+            if not line:
+                return None
+            head += line
+        length = 0
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        body = wire.read(length)
+        to.sendall(head + body)
+        return Message(head[:-4], body)
+
+
+# -------------------------------------------------------------------------------- the processes
+
+class Sluice:
+    """A sluice that serves what a configuration made here says."""
+
+    def __init__(self, binary, name, config, folder):
+        file = pathlib.Path(folder) / f"{name}.json"
+        file.write_text(json.dumps(config, indent=2))
+        self.errors = pathlib.Path(folder) / f"{name}.err"
+        env = dict(os.environ, DEMO_SECRET_KEY=SECRET_KEY)
+        with open(self.errors, "wb") as errors:
+            self.process = subprocess.Popen([binary, "serve", "--config", str(file)], env=env,
+                                            stdout=subprocess.DEVNULL, stderr=errors)
+        end = time.monotonic() + 20
+        while b'"ready"' not in self.errors.read_bytes():
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.stop()
+                raise RuntimeError(f"the {name} did not start:\n{self.errors.read_text()}")
+            time.sleep(0.02)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+def credentials(**more):
+    return {"access_key": {"value": ACCESS_KEY}, "secret_key": {"env": "DEMO_SECRET_KEY"}, **more}
+
+
+def caller():
+    return {"name": "newcomer", "key_sha256": hashlib.sha256(KEY.encode()).hexdigest(),
+            "targets": ["*"], "access": ["read", "write"]}
+
+
+def sandbox_config():
+    """Three clouds on loopback: each a door of its dialect over the built-in memory cloud."""
+    doors = []
+    for system in SYSTEMS:
+        system["door"] = free_port()
+        doors.append({"dialect": system["dialect"], "address": f"127.0.0.1:{system['door']}",
+                      "target": "memory-" + system["name"], "parameters": system["parameters"],
+                      "credentials": [credentials(caller="newcomer")]})
+    return {"mappings": str(pathlib.Path("mappings").resolve()), "callers": [caller()],
+            "targets": {"memory-" + system["name"]: {"dialect": "memory"} for system in SYSTEMS},
+            "doors": doors, "workers": 1}
+
+
+def gateway_config(port):
+    targets = {}
+    for system in SYSTEMS:
+        system["tap"] = Tap(system["door"])
+        targets[system["name"]] = {
+            "dialect": system["dialect"], "endpoint": f"http://127.0.0.1:{system['tap'].port}",
+            "parameters": system["parameters"], "credentials": credentials(scheme=system["scheme"])}
+    return {"listen": [{"address": f"127.0.0.1:{port}"}], "callers": [caller()],
+            "mappings": str(pathlib.Path("mappings").resolve()), "targets": targets, "workers": 1}
+
+
+# ------------------------------------------------------------------------------------ the views
+
+def shorten(name, value):
+    if name.lower() != "authorization":
+        return value
+    start, mark, rest = value.rpartition("Signature=")
+    return start + mark + rest[:8] + "…"
+
+
+def head_lines(message, skip=("connection", "date", "server", "user-agent")):
+    first = message.first
+    lines = []
+    if "?" in first:
+        method, target, version = first.split(" ")
+        path, _, query = target.partition("?")
+        pieces = query.split("&")
+        lines.append(f"{method} {path}?{pieces[0]}")
+        lines += [f"      &{piece}" for piece in pieces[1:-1]]
+        lines.append(f"      &{pieces[-1]} {version}")
+    else:
+        lines.append(first)
+    lines += [f"{name}: {shorten(name, value)}" for name, value in message.fields
+              if name.lower() not in skip]
+    return lines
+
+
+def body_lines(body):
+    if not body:
+        return []
+    try:
+        return ["", *document_lines(json.loads(body))]
+    except ValueError:
+        return ["", body.decode("utf-8", "replace")]
+
+
+def message_lines(message):
+    return head_lines(message) + body_lines(message.body)
+
+
+def native_words(message):
+    """What the cloud's side says, with values of a query decoded."""
+    import urllib.parse
+    said = words(json.loads(message.body)) if message.body.startswith(b"{") else set()
+    query = message.first.partition("?")[2].rpartition(" ")[0]
+    for name, value in urllib.parse.parse_qsl(query):
+        said |= {name, value, urllib.parse.quote(value, safe="-_.~")}
+    return said
+
+
+def plain_words(text):
+    """Words in heads that are not of interest: never highlighted."""
+    import re
+    return set(re.findall(r"[\w.%~-]+", text))
+
+
+def show(screen, system, answer, took):
+    created_with, polled = system["tap"].said[0], system["tap"].said[1:]
+    request, reply = created_with
+    asked = {**system["body"]}
+    got = answer
+    canonical = words(asked)
+    # values that travel percent-encoded are the same values
+    encoded = {piece for value in canonical for piece in (value, value.replace(" ", "%20"))}
+    heads = plain_words("\n".join(f"{n}: {shorten(n, v)}" for n, v in request.fields + reply.fields)
+                        + request.first.partition("?")[0] + " HTTP/1.1 " + reply.first)
+    sent = ["POST /v1/targets/%s/flow-logs HTTP/1.1" % system["name"],
+            "authorization: Bearer demo-…", "content-type: application/json", "prefer: wait=10", ""]
+    back = ["HTTP/1.1 201 Created", "content-type: application/json", ""]
+    then = []
+    for later, answer_to_it in polled:
+        then.append(f"# then {later.first.split(' HTTP')[0].split('?')[0]}"
+                    f"{action(later)}: {answer_to_it.first.split(' ')[1]}"
+                    f"{state(answer_to_it)}")
+    if len(then) > 4:
+        then = then[:1] + [f"# … {len(then) - 2} more"] + then[-1:]
+    screen.heading(f"{system['title']}: a flow log, active after {took * 1000:.0f} ms", "")
+    screen.panes([
+        [("1  what you send: canonical request", sent + document_lines(asked),
+          native_words(request) | plain_words(" ".join(sent))),
+         ("2  what the cloud gets: native request", message_lines(request),
+          encoded | heads)],
+        [("4  what you get: canonical reply", back + document_lines(got),
+          native_words(reply) | canonical | plain_words(" ".join(back))),
+         ("3  what the cloud answers: native reply", message_lines(reply) + then,
+          words(got) | heads | native_words(request))],
+    ])
+
+
+def action(message):
+    named = dict((n.lower(), v) for n, v in message.fields).get("x-acs-action")
+    return f" {named}" if named else ""
+
+
+def state(message):
+    """The word by which the cloud tells the state, if there is one."""
+    try:
+        document = json.loads(message.body)
+    except ValueError:
+        return ""
+    found = []
+
+    def walk(value):
+        for name, member in (value.items() if isinstance(value, dict) else
+                             enumerate(value) if isinstance(value, list) else ()):
+            if name in ("state", "status", "Status"):
+                found.append(f', "{name}": {json.dumps(member)}')
+            walk(member)
+    walk(document)
+    return "".join(found)
+
+
+# ------------------------------------------------------------------------------------ the course
+
+def create(port, system):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    began = time.monotonic()
+    connection.request("POST", f"/v1/targets/{system['name']}/flow-logs",
+                       json.dumps(system["body"]),
+                       {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json",
+                        "Prefer": "wait=10"})
+    reply = connection.getresponse()
+    text = reply.read()
+    took = time.monotonic() - began
+    connection.close()
+    if reply.status != 201 or json.loads(text).get("status") != "active":
+        raise RuntimeError(f"{system['name']}: {reply.status} {text.decode()}")
+    return json.loads(text), took
+
+
+def course(binary, folder, screen):
+    running = []
+    try:
+        running.append(Sluice(binary, "sandbox", sandbox_config(), folder))
+        port = free_port()
+        running.append(Sluice(binary, "gateway", gateway_config(port), folder))
+        for system in SYSTEMS:
+            answer, took = create(port, system)
+            show(screen, system, answer, took)
+    finally:
+        codes = [one.stop() for one in reversed(running)]
+    if any(codes):
+        raise RuntimeError(f"the processes ended with {codes}")
+
+
+def main():
+    screen = Screen()
+    screen.heading("sluice: one flow log in one form, on three systems",
+                   "A sandbox plays the clouds on this machine: real HTTP, real signatures, no "
+                   "account. Highlighted is what one side says and the other does not.")
+    with tempfile.TemporaryDirectory(prefix="sluice-demo-") as folder:
+        try:
+            course(sys.argv[1], folder, screen)
+        except (RuntimeError, OSError, ValueError) as error:
+            print(f"demo: {error}", file=sys.stderr)
+            return 1
+    screen.line()
+    screen.line(screen.paint("All three flow logs are active. Next: README.md.", "good"))
+    return 0
+
+
+sys.exit(main())
