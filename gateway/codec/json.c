@@ -329,15 +329,17 @@ static bool read_items(struct reader *r, struct slu_value *array)
         return true;
     for (;;) {
         struct slu_value *item = read_value(r);
+        bool more;
 
         if (!item)
             return false;
-        slu_value_append(array, item);
         skip_blanks(r);
-        if (next_is(r, ']'))
-            return true;
-        if (!next_is(r, ','))
+        more = next_is(r, ',');
+        if (!more && !next_is(r, ']'))
             return expected(r, "a comma or ] behind an item");
+        slu_value_append(array, item);
+        if (!more)
+            return true;
         skip_blanks(r);
     }
 }
