@@ -22,7 +22,8 @@ struct ssl_session_st;
 
 /* `user` is what the connection was made with. After slu_conn_free() none of them comes. */
 struct slu_conn_events {
-    /* Once: connected, and with TLS the handshake is done and the peer's name verified. */
+    /* Once: connected, and with TLS the handshake is done and the peer's name verified. Not for an
+     * accepted plain connection, which is ready from the start; may be NULL. */
     void (*ready)(struct slu_conn *conn, void *user);
     /* New bytes stand at the end of slu_conn_input(). Those not consumed stay. */
     void (*readable)(struct slu_conn *conn, void *user);

@@ -56,6 +56,8 @@ struct slu_http1 {
     unsigned interim;      /* 1xx responses seen */
     size_t scanned;        /* bytes of the unfinished head looked at */
     size_t line_start;     /* in them: where the unfinished line begins */
+    size_t lines;          /* whole lines of the head so far */
+    uint32_t body_most;    /* payload bytes wanted of this message */
     uint64_t left;         /* payload bytes to come in this body or chunk */
     uint64_t total;        /* bytes consumed for this message */
     uint32_t framing_used; /* bytes of chunk extensions and trailers so far */

@@ -1,0 +1,255 @@
+/*
+ * The loop: libevent turned one turn at a time, so that something may be done after each. Other
+ * threads speak through an eventfd and a queue behind a mutex; nothing else here is locked.
+ */
+#include "net/loop.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct job {
+    slu_loop_fn *fn;
+    void *argument;
+};
+
+struct jobs {
+    struct job *items;
+    size_t count, size;
+};
+
+struct slu_loop {
+    struct event_base *base;
+    struct event *wake;
+    int wake_fd;
+    atomic_bool stopping;
+    pthread_mutex_t lock;
+    struct jobs posted; /* under the lock */
+    struct jobs later;
+    struct jobs spare; /* the room that posted and later change places with while they run */
+    struct jobs each_turn;
+    uint64_t now_us; /* 0: not read in this turn */
+};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* libevent's messages may quote what a peer sent: cut, and never above debug. */
+static void log_libevent(int severity, const char *words)
+{
+    (void)severity;
+    slu_log(SLU_LOG_DEBUG, "libevent", "%.200s", words);
+}
+
+/* A peer that left is an error of a write, not the end of the process: OpenSSL writes without
+ * MSG_NOSIGNAL. */
+static void prepare_process(void)
+{
+    event_set_log_callback(log_libevent);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static bool jobs_add(struct jobs *jobs, slu_loop_fn *fn, void *argument)
+{
+    if (jobs->count == jobs->size) {
+        size_t size = jobs->size ? jobs->size * 2 : 8;
+        struct job *grown = slu_mem_resize(jobs->items, size * sizeof(*grown));
+
+        if (!grown)
+            return false;
+        jobs->items = grown;
+        jobs->size = size;
+    }
+    jobs->items[jobs->count++] = (struct job){fn, argument};
+    return true;
+}
+
+/* What is added while they run waits for the next time. */
+static void jobs_run(struct slu_loop *loop, struct jobs *jobs)
+{
+    struct jobs running = *jobs;
+
+    *jobs = loop->spare;
+    loop->spare = (struct jobs){0};
+    for (size_t i = 0; i < running.count; i++)
+        running.items[i].fn(running.items[i].argument);
+    running.count = 0;
+    if (loop->spare.items)
+        slu_mem_free(running.items);
+    else
+        loop->spare = running;
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *argument)
+{
+    struct slu_loop *loop = argument;
+    struct jobs posted;
+    uint64_t ignored;
+
+    (void)what;
+    if (read(fd, &ignored, sizeof(ignored)) < 0)
+        return; /* another turn emptied it */
+    pthread_mutex_lock(&loop->lock);
+    posted = loop->posted;
+    loop->posted = (struct jobs){0};
+    pthread_mutex_unlock(&loop->lock);
+    for (size_t i = 0; i < posted.count; i++)
+        posted.items[i].fn(posted.items[i].argument);
+    slu_mem_free(posted.items);
+}
+
+static struct event_base *base_new(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base = NULL;
+
+    if (config && event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0)
+        base = event_base_new_with_config(config);
+    if (config)
+        event_config_free(config);
+    return base;
+}
+
+struct slu_loop *slu_loop_new(void)
+{
+    slu_auto(slu_loop) *loop = slu_mem_new(sizeof(*loop));
+
+    if (!loop)
+        return NULL;
+    pthread_once(&once, prepare_process);
+    pthread_mutex_init(&loop->lock, NULL);
+    loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    loop->base = base_new();
+    if (loop->wake_fd < 0 || !loop->base)
+        return NULL;
+    loop->wake = event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
+    if (!loop->wake || event_add(loop->wake, NULL) != 0)
+        return NULL;
+    return slu_take(loop);
+}
+
+void slu_loop_free(struct slu_loop *loop)
+{
+    if (!loop)
+        return;
+    if (loop->wake)
+        event_free(loop->wake);
+    if (loop->base)
+        event_base_free(loop->base);
+    if (loop->wake_fd >= 0)
+        close(loop->wake_fd);
+    pthread_mutex_destroy(&loop->lock);
+    slu_mem_free(loop->posted.items);
+    slu_mem_free(loop->later.items);
+    slu_mem_free(loop->spare.items);
+    slu_mem_free(loop->each_turn.items);
+    slu_mem_free(loop);
+}
+
+struct event_base *slu_loop_base(struct slu_loop *loop)
+{
+    return loop->base;
+}
+
+void slu_loop_run(struct slu_loop *loop)
+{
+    while (!atomic_load_explicit(&loop->stopping, memory_order_acquire)) {
+        int flags = loop->later.count ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE;
+
+        loop->now_us = 0;
+        event_base_loop(loop->base, flags);
+        jobs_run(loop, &loop->later);
+        for (size_t i = 0; i < loop->each_turn.count; i++)
+            loop->each_turn.items[i].fn(loop->each_turn.items[i].argument);
+    }
+    atomic_store_explicit(&loop->stopping, false, memory_order_release);
+}
+
+static void wake(struct slu_loop *loop)
+{
+    uint64_t one = 1;
+
+    if (write(loop->wake_fd, &one, sizeof(one)) < 0)
+        return; /* the counter is full: the loop is awake already */
+}
+
+void slu_loop_stop(struct slu_loop *loop)
+{
+    atomic_store_explicit(&loop->stopping, true, memory_order_release);
+    wake(loop);
+}
+
+bool slu_loop_post(struct slu_loop *loop, slu_loop_fn *fn, void *argument)
+{
+    bool first, added;
+
+    pthread_mutex_lock(&loop->lock);
+    first = loop->posted.count == 0;
+    added = jobs_add(&loop->posted, fn, argument);
+    pthread_mutex_unlock(&loop->lock);
+    if (first && added)
+        wake(loop);
+    return added;
+}
+
+bool slu_loop_later(struct slu_loop *loop, slu_loop_fn *fn, void *argument)
+{
+    return jobs_add(&loop->later, fn, argument);
+}
+
+void slu_loop_each_turn(struct slu_loop *loop, slu_loop_fn *fn, void *argument)
+{
+    slu_must(jobs_add(&loop->each_turn, fn, argument));
+}
+
+uint64_t slu_loop_now_us(const struct slu_loop *loop)
+{
+    struct slu_loop *cache = (struct slu_loop *)loop; /* the cache is no part of its state */
+
+    if (!cache->now_us)
+        cache->now_us = slu_clock_mono_us();
+    return cache->now_us;
+}
+
+/* Timers */
+
+static void on_timer(evutil_socket_t fd, short what, void *argument)
+{
+    struct slu_timer *timer = argument;
+
+    (void)fd;
+    (void)what;
+    timer->fn(timer->argument);
+}
+
+void slu_timer_init(struct slu_timer *timer, struct slu_loop *loop, slu_loop_fn *fn, void *argument)
+{
+    *timer = (struct slu_timer){.loop = loop, .fn = fn, .argument = argument};
+}
+
+bool slu_timer_set(struct slu_timer *timer, uint32_t ms)
+{
+    struct timeval after = {ms / 1000, (suseconds_t)(ms % 1000) * 1000};
+
+    if (!timer->event)
+        timer->event = evtimer_new(timer->loop->base, on_timer, timer);
+    return timer->event && event_add(timer->event, &after) == 0;
+}
+
+void slu_timer_stop(struct slu_timer *timer)
+{
+    if (timer->event)
+        event_del(timer->event);
+}
+
+void slu_timer_done(struct slu_timer *timer)
+{
+    if (timer->event)
+        event_free(timer->event);
+    timer->event = NULL;
+}
