@@ -682,19 +682,45 @@ static void set_limits(struct slu_server *server, const struct slu_server_limits
     server->tick_ms = shortest / 8 < 10 ? 10 : less(shortest / 8, 250);
 }
 
+/* libevent's own reader of addresses knows no port 0. */
+static bool read_address(struct slu_str text, struct sockaddr_storage *ret_address, int *ret_length)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)ret_address;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret_address;
+    char host[INET6_ADDRSTRLEN] = "";
+    uint64_t port;
+    bool brackets = text.n && text.p[0] == '[';
+    struct slu_str rest = {text.p + brackets, text.n - brackets};
+    struct slu_str name = slu_str_cut(&rest, brackets ? ']' : ':');
+
+    if (brackets && slu_str_cut(&rest, ':').n)
+        return false;
+    if (name.n >= sizeof(host) || !slu_str_to_u64(rest, &port) || port > UINT16_MAX)
+        return false;
+    memcpy(host, name.p, name.n);
+    memset(ret_address, 0, sizeof(*ret_address));
+    if (brackets) {
+        *ret_length = sizeof(*v6);
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons((uint16_t)port);
+        return inet_pton(AF_INET6, host, &v6->sin6_addr) == 1;
+    }
+    *ret_length = sizeof(*v4);
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons((uint16_t)port);
+    return inet_pton(AF_INET, host, &v4->sin_addr) == 1;
+}
+
 static bool open_listener(struct slu_server *server, const char *address, struct slu_fault *fault)
 {
     unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE |
                      LEV_OPT_REUSEABLE_PORT | LEV_OPT_BIND_IPV6ONLY;
     struct sockaddr_storage where;
     struct sockaddr *any = (struct sockaddr *)&where;
-    int length = sizeof(where);
+    int length;
     socklen_t bound = sizeof(where);
-    const char *colon = strrchr(address, ':');
 
-    memset(&where, 0, sizeof(where));
-    if (!colon || colon[1] < '0' || colon[1] > '9' ||
-        evutil_parse_sockaddr_port(address, any, &length) != 0)
+    if (!read_address(slu_str_of(address), &where, &length))
         return slu_fault_set(fault, SLU_FAULT_CONFIG, address,
                              "this is no address with a port, like 127.0.0.1:8080 or [::1]:8080");
     server->listener = evconnlistener_new_bind(slu_loop_base(server->loop), on_accept, server,
