@@ -22,7 +22,7 @@ sys.dont_write_bytecode = True
 from show import Screen, document_lines, words  # noqa: E402
 
 KEY = "demo-" + secrets.token_hex(12)
-ACCESS_KEY, SECRET_KEY = "SANDBOXKEY1", secrets.token_hex(16)
+ACCESS_KEY, SECRET_KEY = "sandbox", "sandbox-secret"  # the sandbox's own, known to everyone
 PROJECT, ROUTER = "b2782e6708b8475c993e6064bc456bf8", "a43c55e9-4911-4030-90e1-5c2bf6ae6fe2"
 GROUP, STREAM = "05c4052d-8d14-488f-aa00-19fea5a25fdd", "a9d7dee7-37d2-4cba-a208-a016252aaa63"
 
@@ -47,12 +47,6 @@ SYSTEMS = [
               "traffic_type": "reject", "aggregation_interval": 600,
               "destination": {"type": "sls", "group": "flow-project", "stream": "flow-store"}}},
 ]
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 # ------------------------------------------------------------------------------------- the tap
@@ -111,15 +105,13 @@ class Tap:
 # -------------------------------------------------------------------------------- the processes
 
 class Sluice:
-    """A sluice that serves what a configuration made here says."""
+    """A sluice that runs until it is stopped."""
 
-    def __init__(self, binary, name, config, folder):
-        file = pathlib.Path(folder) / f"{name}.json"
-        file.write_text(json.dumps(config, indent=2))
+    def __init__(self, binary, name, arguments, folder):
         self.errors = pathlib.Path(folder) / f"{name}.err"
         env = dict(os.environ, DEMO_SECRET_KEY=SECRET_KEY)
         with open(self.errors, "wb") as errors:
-            self.process = subprocess.Popen([binary, "serve", "--config", str(file)], env=env,
+            self.process = subprocess.Popen([binary, *arguments], env=env,
                                             stdout=subprocess.DEVNULL, stderr=errors)
         end = time.monotonic() + 20
         while b'"ready"' not in self.errors.read_bytes():
@@ -138,37 +130,49 @@ class Sluice:
             return self.process.wait()
 
 
-def credentials(**more):
-    return {"access_key": {"value": ACCESS_KEY}, "secret_key": {"env": "DEMO_SECRET_KEY"}, **more}
+def free_ports(count):
+    """The first of `count` ports in a row that nobody uses."""
+    while True:
+        first = 20000 + secrets.randbelow(10000)
+        held = []
+        try:
+            for port in range(first, first + count):
+                held.append(socket.create_server(("127.0.0.1", port)))
+            return first
+        except OSError:
+            continue
+        finally:
+            for sock in held:
+                sock.close()
 
 
-def caller():
-    return {"name": "newcomer", "key_sha256": hashlib.sha256(KEY.encode()).hexdigest(),
-            "targets": ["*"], "access": ["read", "write"]}
-
-
-def sandbox_config():
-    """Three clouds on loopback: each a door of its dialect over the built-in memory cloud."""
-    doors = []
+def sandbox(binary, folder):
+    """Every cloud there is a table for, each at a port of its own, in the order of their names."""
+    dialects = sorted(path.stem for path in pathlib.Path("mappings").glob("*.json")
+                      if path.name != "schema.json")
+    admin = free_ports(len(dialects) + 1)
     for system in SYSTEMS:
-        system["door"] = free_port()
-        doors.append({"dialect": system["dialect"], "address": f"127.0.0.1:{system['door']}",
-                      "target": "memory-" + system["name"], "parameters": system["parameters"],
-                      "credentials": [credentials(caller="newcomer")]})
-    return {"mappings": str(pathlib.Path("mappings").resolve()), "callers": [caller()],
-            "targets": {"memory-" + system["name"]: {"dialect": "memory"} for system in SYSTEMS},
-            "doors": doors, "workers": 1}
+        system["door"] = admin + 1 + dialects.index(system["dialect"])
+    return Sluice(binary, "sandbox", ["sandbox", "--port", str(admin + 1), "--mappings",
+                                      "mappings"], folder)
 
 
-def gateway_config(port):
+def gateway(binary, folder, port):
     targets = {}
     for system in SYSTEMS:
         system["tap"] = Tap(system["door"])
         targets[system["name"]] = {
             "dialect": system["dialect"], "endpoint": f"http://127.0.0.1:{system['tap'].port}",
-            "parameters": system["parameters"], "credentials": credentials(scheme=system["scheme"])}
-    return {"listen": [{"address": f"127.0.0.1:{port}"}], "callers": [caller()],
-            "mappings": str(pathlib.Path("mappings").resolve()), "targets": targets, "workers": 1}
+            "parameters": system["parameters"],
+            "credentials": {"scheme": system["scheme"], "access_key": {"value": ACCESS_KEY},
+                            "secret_key": {"env": "DEMO_SECRET_KEY"}}}
+    config = {"listen": [{"address": f"127.0.0.1:{port}"}], "targets": targets, "workers": 1,
+              "mappings": str(pathlib.Path("mappings").resolve()),
+              "callers": [{"name": "newcomer", "targets": ["*"], "access": ["read", "write"],
+                           "key_sha256": hashlib.sha256(KEY.encode()).hexdigest()}]}
+    file = pathlib.Path(folder) / "gateway.json"
+    file.write_text(json.dumps(config, indent=2))
+    return Sluice(binary, "gateway", ["serve", "--config", str(file)], folder)
 
 
 # ------------------------------------------------------------------------------------ the views
@@ -303,9 +307,9 @@ def create(port, system):
 def course(binary, folder, screen):
     running = []
     try:
-        running.append(Sluice(binary, "sandbox", sandbox_config(), folder))
-        port = free_port()
-        running.append(Sluice(binary, "gateway", gateway_config(port), folder))
+        running.append(sandbox(binary, folder))
+        port = free_ports(1)
+        running.append(gateway(binary, folder, port))
         for system in SYSTEMS:
             answer, took = create(port, system)
             show(screen, system, answer, took)
