@@ -1,0 +1,238 @@
+/* Points in time: patterns both ways, the calendar (held against libc's gmtime_r). */
+#include "test.h"
+
+#include "codec/time.h"
+
+#include <time.h>
+
+static struct slu_arena arena;
+
+static int begin(void **state)
+{
+    (void)state;
+    slu_arena_init(&arena, 1 << 20);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    slu_arena_done(&arena);
+    return 0;
+}
+
+#define Z    "YYYY-MM-DDThh:mm:ssZ"
+#define BARE "YYYY-MM-DDThh:mm:ss"
+#define FRAC "YYYY-MM-DDThh:mm:ss[.f]Z"
+#define GAP  "YYYY-MM-DD hh:mm:ss"
+
+static void reads(void **state)
+{
+    static const struct {
+        const char *pattern, *text, *canonical; /* NULL: refused */
+    } rows[] = {
+        {Z, "2024-02-29T23:59:59Z", "2024-02-29T23:59:59Z"},
+        {BARE, "2024-01-02T03:04:05", "2024-01-02T03:04:05Z"},
+        {GAP, "2024-01-02 03:04:05", "2024-01-02T03:04:05Z"},
+        {FRAC, "2024-01-02T03:04:05Z", "2024-01-02T03:04:05Z"},
+        {FRAC, "2024-01-02T03:04:05.0Z", "2024-01-02T03:04:05.0Z"},
+        {FRAC, "2024-01-02T03:04:05.120Z", "2024-01-02T03:04:05.120Z"},
+        {FRAC, "2024-01-02T03:04:05.123456789012Z", "2024-01-02T03:04:05.123456789012Z"},
+        {"DD/MM/YYYY ss.mm.hh", "02/01/2024 05.04.03", "2024-01-02T03:04:05Z"},
+        {"YYYYMMDDThhmmss[.f]Z", "20240102T030405.5Z", "2024-01-02T03:04:05.5Z"},
+        {Z, "0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z"},
+        {Z, "9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"},
+        {Z, "2000-02-29T00:00:00Z", "2000-02-29T00:00:00Z"},
+        {Z, "2016-12-31T23:59:60Z", "2016-12-31T23:59:60Z"},
+        {Z, "2016-12-31T23:58:60Z", NULL},
+        {Z, "2016-12-31T12:59:60Z", NULL},
+        {Z, "2016-12-31T23:59:61Z", NULL},
+        {Z, "1900-02-29T00:00:00Z", NULL},
+        {Z, "2023-02-29T00:00:00Z", NULL},
+        {Z, "2023-04-31T00:00:00Z", NULL},
+        {Z, "2023-06-31T00:00:00Z", NULL},
+        {Z, "2023-09-31T00:00:00Z", NULL},
+        {Z, "2023-11-31T00:00:00Z", NULL},
+        {Z, "2023-01-32T00:00:00Z", NULL},
+        {Z, "2023-00-01T00:00:00Z", NULL},
+        {Z, "2023-13-01T00:00:00Z", NULL},
+        {Z, "2023-01-00T00:00:00Z", NULL},
+        {Z, "2023-01-01T24:00:00Z", NULL},
+        {Z, "2023-01-01T25:00:00Z", NULL},
+        {Z, "2023-01-01T00:60:00Z", NULL},
+        {Z, "2023-01-01T00:00:00", NULL},
+        {Z, "2023-01-01T00:00:00z", NULL},
+        {Z, "2023-01-01t00:00:00Z", NULL},
+        {Z, "2023-01-01 00:00:00Z", NULL},
+        {Z, "2023-01-01T00:00:00+00:00", NULL},
+        {Z, "2023-01-01T00:00:00.5Z", NULL},
+        {Z, "2023-1-01T00:00:00Z", NULL},
+        {Z, "2023-01-01T00:00:00Z ", NULL},
+        {Z, " 2023-01-01T00:00:00Z", NULL},
+        {Z, "-023-01-01T00:00:00Z", NULL},
+        {Z, "+023-01-01T00:00:00Z", NULL},
+        {Z, "202a-01-01T00:00:00Z", NULL},
+        {Z, "", NULL},
+        {FRAC, "2024-01-02T03:04:05.Z", NULL},
+        {FRAC, "2024-01-02T03:04:05,5Z", NULL},
+        {FRAC, "2024-01-02T03:04:05.5", NULL},
+        {GAP, "2024-01-02T03:04:05", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SLU_COUNT(rows); i++) {
+        struct slu_str canonical = SLU_STR("refused");
+
+        assert_true(slu_time_pattern_valid(slu_str_of(rows[i].pattern)));
+        assert_int_equal(slu_time_read(&arena, slu_str_of(rows[i].pattern),
+                                       slu_str_of(rows[i].text), &canonical),
+                         rows[i].canonical != NULL);
+        assert_str(canonical, rows[i].canonical ? rows[i].canonical : "refused");
+        if (rows[i].canonical) { /* and the way back is the same way */
+            assert_true(slu_time_write(&arena, slu_str_of(rows[i].pattern), canonical, &canonical));
+            assert_str(canonical, rows[i].text);
+        }
+    }
+}
+
+static void writes_cut_nothing_in_silence(void **state)
+{
+    static const struct {
+        const char *pattern, *canonical, *text; /* NULL: refused */
+    } rows[] = {
+        {Z, "2024-01-02T03:04:05.000Z", "2024-01-02T03:04:05Z"},
+        {GAP, "2024-01-02T03:04:05.0Z", "2024-01-02 03:04:05"},
+        {Z, "2024-01-02T03:04:05.001Z", NULL},
+        {BARE, "2024-01-02T03:04:05.1Z", NULL},
+        {FRAC, "2024-01-02T03:04:05.1Z", "2024-01-02T03:04:05.1Z"},
+        {Z, "2024-01-02T03:04:05", NULL},
+        {Z, "2024-01-02T03:04:05+01:00", NULL},
+        {Z, "2024-13-02T03:04:05Z", NULL},
+        {Z, "", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SLU_COUNT(rows); i++) {
+        struct slu_str text = SLU_STR("refused");
+
+        assert_int_equal(slu_time_write(&arena, slu_str_of(rows[i].pattern),
+                                        slu_str_of(rows[i].canonical), &text),
+                         rows[i].text != NULL);
+        assert_str(text, rows[i].text ? rows[i].text : "refused");
+    }
+}
+
+static void patterns_are_checked(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "YYYY-MM-DD",
+        "YYYY-MM-DDThh:mm",
+        "YYYY-MM-DDThh:mm:ss:ss",
+        "YYYY-YYYY-MM-DDThh:mm:ss",
+        "YY-MM-DDThh:mm:ss",
+        "YYYY-MM-DDThh:mm:ss.f",
+        "YYYY-MM-DD[.f]Thh:mm:ss",
+        "YYYY-MM-DDThh:mm:ss[.f][.f]",
+        "YYYY-MM-DDTHH:mm:ss",
+        "YYYY-MM-DDThh:mm:ss\n",
+        "YYYY-MM-DDThh:mm:ss\xc3\xa9",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SLU_COUNT(bad); i++)
+        if (slu_time_pattern_valid(slu_str_of(bad[i])))
+            fail_msg("pattern %s is accepted", bad[i]);
+    assert_false(slu_time_pattern_valid(SLU_STR("YYYY-MM-DDThh:mm:ss\0")));
+}
+
+static void assert_moment(int64_t unix_s)
+{
+    char extended[SLU_TIME_EXTENDED + 1] = {0}, basic[SLU_TIME_BASIC + 1] = {0},
+                                      imf[SLU_TIME_IMF + 1] = {0}, expected[40];
+    time_t moment = (time_t)unix_s;
+    int64_t back = 0;
+    struct tm tm;
+
+    assert_non_null(gmtime_r(&moment, &tm));
+    slu_time_extended(unix_s, extended);
+    snprintf(expected, sizeof(expected), "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900,
+             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    assert_string_equal(extended, expected);
+    slu_time_basic(unix_s, basic);
+    strftime(expected, sizeof(expected), "%H%M%SZ", &tm);
+    assert_string_equal(basic + 9, expected);
+    slu_time_imf(unix_s, imf);
+    strftime(expected, sizeof(expected), "%a, %d %b ", &tm); /* the tests' locale is C */
+    assert_memory_equal(imf, expected, 12);
+    assert_memory_equal(imf + 12, extended, 4);
+    assert_true(slu_time_to_unix(slu_str_of(extended), &back));
+    assert_int_equal(back, unix_s);
+    assert_true(slu_time_to_unix(slu_str_of(basic), &back));
+    assert_int_equal(back, unix_s);
+}
+
+static void calendar_agrees_with_libc(void **state)
+{
+    (void)state;
+    for (int64_t at = INT64_C(-62167219200); at <= INT64_C(253402300799); at += 86400 * 13 + 4321)
+        assert_moment(at);
+    for (int64_t at = 951782400 - 3 * 86400; at < 951782400 + 3 * 86400; at += 3599)
+        assert_moment(at); /* around 29 February 2000 */
+    assert_moment(-1);
+    assert_moment(0);
+    assert_moment(86399);
+    assert_moment(INT64_C(253402300799));
+}
+
+static void known_forms(void **state)
+{
+    char imf[SLU_TIME_IMF], extended[SLU_TIME_EXTENDED];
+    int64_t unix_s = 0;
+
+    (void)state;
+    slu_time_imf(784111777, imf); /* RFC 9110 §5.6.7 */
+    assert_str(((struct slu_str){imf, sizeof(imf)}), "Sun, 06 Nov 1994 08:49:37 GMT");
+    slu_time_extended(INT64_MAX, extended);
+    assert_str(((struct slu_str){extended, sizeof(extended)}), "9999-12-31T23:59:59Z");
+    slu_time_extended(INT64_MIN, extended);
+    assert_str(((struct slu_str){extended, sizeof(extended)}), "0000-01-01T00:00:00Z");
+    assert_true(slu_time_to_unix(SLU_STR("2016-12-31T23:59:60Z"), &unix_s));
+    assert_int_equal(unix_s, 1483228800);
+    assert_false(slu_time_to_unix(SLU_STR("20161301T000000Z"), &unix_s));
+    assert_false(slu_time_to_unix(SLU_STR("2016-12-31T23:59:59.1Z"), &unix_s));
+    assert_false(slu_time_to_unix(SLU_STR_NONE, &unix_s));
+}
+
+static bool read_once(void *context)
+{
+    struct slu_arena mine;
+    struct slu_str text;
+    bool good;
+
+    (void)context;
+    slu_arena_init(&mine, 1 << 16);
+    good = slu_time_read(&mine, SLU_STR(GAP), SLU_STR("2024-01-02 03:04:05"), &text);
+    slu_arena_done(&mine);
+    return good;
+}
+
+static void survives_failing_allocations(void **state)
+{
+    (void)state;
+    assert_int_equal(test_every_allocation(read_once, NULL), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(reads, begin, end),
+        cmocka_unit_test_setup_teardown(writes_cut_nothing_in_silence, begin, end),
+        cmocka_unit_test(patterns_are_checked),
+        cmocka_unit_test(calendar_agrees_with_libc),
+        cmocka_unit_test(known_forms),
+        cmocka_unit_test(survives_failing_allocations),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
