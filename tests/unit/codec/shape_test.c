@@ -202,7 +202,7 @@ static void tells_the_place_in_the_file(void **state)
         {"[]", ":1:1: the file must hold one object, {…}"},
         {"{\"value\": \"secret\" x}", ":1:20: '}' expected"},
         {"{\"value\": secret}", ":1:16: invalid token"},
-        {"", ":1:0: '[' or '{' expected"},
+        {"", ":1:0: unexpected token"},
     };
 
     (void)state;
