@@ -113,7 +113,9 @@ def haproxy(folder, dialect, port, upstream):
     config.write_text(f"""
 global
   nbthread 1
-  maxconn 4000
+  maxconn 2000
+  tune.pool-high-fd-ratio 95
+  tune.pool-low-fd-ratio 90
 defaults
   mode http
   timeout connect 5s
@@ -125,7 +127,7 @@ frontend f
   default_backend b
 backend b
   http-reuse always
-  server s 127.0.0.1:{upstream} pool-max-conn 2000
+  server s 127.0.0.1:{upstream} pool-max-conn 2000 pool-purge-delay 10m
 """)
     return start(["haproxy", "-db", "-q", "-f", str(config)], 0, port)
 

@@ -29,8 +29,7 @@ def tables():
 
 
 def native_names():
-    """Names that cannot be mistaken for ordinary words: longer than four characters, with an
-    underscore or a capital letter."""
+    """Names longer than four characters, with an underscore or a capital letter."""
     names = set()
     for table in tables():
         for row in table.get("fields", []):
@@ -40,10 +39,17 @@ def native_names():
     return names - canonical_names()
 
 
+def name_pattern(native):
+    """A name that could also open a sentence ("Status") counts only as a whole string."""
+    plain = sorted(name for name in native if re.fullmatch(r"[A-Z][a-z]+", name))
+    odd = sorted(native - set(plain))
+    return re.compile(r"\b(%s)\b|\"/?(%s)\"" % ("|".join(odd), "|".join(plain) or "(?!)"))
+
+
 def main():
     native = native_names()
     words = re.compile(r"(?<![A-Za-z])(%s)(?![A-Za-z])" % "|".join(CLOUDS), re.IGNORECASE)
-    names = re.compile(r"\b(%s)\b" % "|".join(map(re.escape, sorted(native)))) if native else None
+    names = name_pattern(native) if native else None
     wrong = 0
     for path in sorted((ROOT / "gateway").rglob("*.[ch]")):
         where = path.relative_to(ROOT)
@@ -53,7 +59,7 @@ def main():
             for pattern, what in ((words, "a cloud's name"), (names, "a native member name")):
                 found = pattern.search(line) if pattern else None
                 if found:
-                    print(f"{where}:{number}: {what}: {found.group(1)}")
+                    print(f"{where}:{number}: {what}: {found.group(0)}")
                     wrong += 1
     if not native:
         print("words: no native names found in mappings/", file=sys.stderr)
