@@ -421,6 +421,15 @@ static struct slu_conn *connect_to(struct link *link, struct slu_address *addres
     return slu_conn_connect(upstream->loop, &peer, &events, link, &link->fault);
 }
 
+static void set_late(struct link *link)
+{
+    link->fault = (struct slu_fault){0};
+    slu_fault_set(&link->fault, SLU_FAULT_UPSTREAM_UNREACHABLE, "",
+                  link->state == LINK_NAME ? "the name was not resolved within %u ms"
+                                           : "no connection within %u ms",
+                  link->side->upstream->conf.connect_timeout_ms);
+}
+
 /* The next address, with an equal share of the time that is left, so that one which does not answer
  * leaves room for the others. */
 static void dial(struct link *link)
@@ -440,6 +449,8 @@ static void dial(struct link *link)
         conn = connect_to(link, &link->addresses.items[link->next++]);
     }
     if (!conn) {
+        if (link->fault.kind == SLU_FAULT_NONE)
+            set_late(link);
         fail(link, &link->fault);
         return;
     }
@@ -451,18 +462,12 @@ static void dial(struct link *link)
 static void on_patience(void *argument)
 {
     struct link *link = argument;
-    uint32_t ms = link->side->upstream->conf.connect_timeout_ms;
 
-    link->fault = (struct slu_fault){0};
-    if (link->state == LINK_NAME) {
-        slu_fault_set(&link->fault, SLU_FAULT_UPSTREAM_UNREACHABLE, "",
-                      "the name was not resolved within %u ms", ms);
+    set_late(link);
+    if (link->state == LINK_NAME)
         fail(link, &link->fault);
-        return;
-    }
-    slu_fault_set(&link->fault, SLU_FAULT_UPSTREAM_UNREACHABLE, "", "no connection within %u ms",
-                  ms);
-    dial(link);
+    else
+        dial(link);
 }
 
 static void on_addresses(const struct slu_addresses *addresses, const struct slu_fault *fault,

@@ -355,6 +355,91 @@ static inline void run_for(struct slu_loop *loop, uint32_t ms)
     slu_timer_done(&timer);
 }
 
+/* Names */
+
+/* A DNS server on UDP that knows names under "test" by their first letter: a (one IPv4 address),
+ * m (many), w (two wrong ones,
+ * then 127.0.0.1), t (as a, TTL 0), n (does not exist), s (silence). */
+struct dns {
+    int fd;
+    uint16_t port;
+    atomic_uint questions;
+    pthread_t thread;
+};
+
+enum { TYPE_A = 1, TYPE_AAAA = 28, NAME_ERROR = 3 };
+
+static inline size_t put_address(unsigned char *to, unsigned char last, unsigned char ttl)
+{
+    const unsigned char record[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, ttl, 0, 4, 127, 0, 0, last};
+
+    memcpy(to, record, sizeof(record));
+    return sizeof(record);
+}
+
+/* Answers in place: the question stays, the header's flags and counts change. */
+static inline size_t answer_question(unsigned char *text, size_t n)
+{
+    unsigned char first = text[13], type = text[n - 3], count = 0;
+    size_t end = 12;
+
+    while (end < n && text[end])
+        end += text[end] + 1u;
+    end += 5;
+    type = text[end - 3];
+    text[2] = 0x81;
+    text[3] = (unsigned char)(0x80 | (first == 'n' ? NAME_ERROR : 0));
+    memset(text + 6, 0, 6);
+    if (type == TYPE_A && first != 'n')
+        count = first == 'm' ? 12 : first == 'w' ? 3 : 1;
+    for (unsigned char i = 0; i < count; i++)
+        end += put_address(text + end, (unsigned char)(first == 'w' ? 3 - i : i + 1),
+                           first == 't' ? 0 : 60);
+    text[7] = count;
+    return end;
+}
+
+static inline void *dns_run(void *argument)
+{
+    struct dns *dns = argument;
+
+    for (;;) {
+        unsigned char text[1500];
+        struct sockaddr_in from;
+        socklen_t length = sizeof(from);
+        ssize_t n = recvfrom(dns->fd, text, 512, 0, (struct sockaddr *)&from, &length);
+
+        if (n < 17)
+            return NULL;
+        dns->questions++;
+        if (text[13] != 's')
+            sendto(dns->fd, text, answer_question(text, (size_t)n), 0, (struct sockaddr *)&from,
+                   length);
+    }
+}
+
+static inline void dns_start(struct dns *dns)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof(address);
+
+    dns->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(dns->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(getsockname(dns->fd, (struct sockaddr *)&address, &length), 0);
+    dns->port = ntohs(address.sin_port);
+    assert_int_equal(pthread_create(&dns->thread, NULL, dns_run, dns), 0);
+}
+
+static inline void dns_stop(struct dns *dns)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    to.sin_port = htons(dns->port);
+    assert_int_equal(sendto(dns->fd, "", 1, 0, (struct sockaddr *)&to, sizeof(to)), 1);
+    pthread_join(dns->thread, NULL);
+    close(dns->fd);
+}
+
 /* Certificates */
 
 struct made {
@@ -388,6 +473,7 @@ static inline struct made make_certificate(const char *names, const struct made 
     static long serial = 1;
     struct made made = {.key = EVP_EC_gen("P-256"), .certificate = X509_new()};
     X509 *x = made.certificate;
+    char name[32];
 
     assert_non_null(made.key);
     X509_set_version(x, 2);
@@ -395,8 +481,9 @@ static inline struct made make_certificate(const char *names, const struct made 
     X509_gmtime_adj(X509_getm_notBefore(x), from_s);
     X509_gmtime_adj(X509_getm_notAfter(x), to_s);
     X509_set_pubkey(x, made.key);
+    snprintf(name, sizeof(name), "%s %ld", issuer ? "peer" : "test ca", serial);
     X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
-                               (const unsigned char *)(issuer ? "peer" : "test ca"), -1, -1, 0);
+                               (const unsigned char *)name, -1, -1, 0);
     X509_set_issuer_name(x, X509_get_subject_name(issuer ? issuer->certificate : x));
     if (issuer)
         add_extension(x, NID_subject_alt_name, names);

@@ -5,6 +5,7 @@ struct world {
     enum slu_transport transport;
     struct slu_loop *loop;
     struct slu_resolver *resolver;
+    struct dns dns;
 };
 
 static struct world worlds[] = {{.transport = SLU_TRANSPORT_OWN},
@@ -13,10 +14,14 @@ static struct world worlds[] = {{.transport = SLU_TRANSPORT_OWN},
 static int setup(void **state)
 {
     struct world *world = *state;
+    char server[32];
 
     world->loop = slu_loop_new();
-    world->resolver = world->loop ? slu_resolver_new(world->loop) : NULL;
-    return world->resolver ? 0 : -1;
+    world->resolver = slu_resolver_new(world->loop);
+    dns_start(&world->dns);
+    snprintf(server, sizeof(server), "127.0.0.1:%u", world->dns.port);
+    assert_true(slu_resolver_use_servers(world->resolver, server));
+    return 0;
 }
 
 static int teardown(void **state)
@@ -25,6 +30,7 @@ static int teardown(void **state)
 
     slu_resolver_free(world->resolver);
     slu_loop_free(world->loop);
+    dns_stop(&world->dns);
     return 0;
 }
 
@@ -558,6 +564,213 @@ static void only_reads_are_repeated(void **state)
     check_dying(*state, "DELETE", false);
 }
 
+/* The first two addresses refuse; none of the names has more than one query. */
+static void addresses_are_tried_in_turn(void **state)
+{
+    struct world *world = *state;
+    struct peer *peer = peer_start(peer_serve_script, &hello, NULL);
+    struct slu_upstream *upstream =
+        open_upstream(world, (struct slu_upstream_conf){.host = "w1.test", .port = peer->port});
+    struct slu_request request = request_of("POST", "/", "x");
+    struct outcome got;
+
+    assert_true(call_once(world->loop, upstream, &request, 2000, &got));
+    assert_int_equal(got.result.sent, SLU_SENT_ANSWERED);
+    assert_int_equal(peer->requests, 1);
+    assert_int_equal(slu_resolver_asked(world->resolver), 1);
+    slu_arena_done(&got.arena);
+    slu_upstream_free(upstream);
+    peer_stop(peer);
+}
+
+static void a_name_that_does_not_resolve_is_told(void **state)
+{
+    static const struct {
+        const char *host, *words;
+        uint64_t least, most;
+    } cases[] = {
+        {"n1.test", "the name n1.test cannot be resolved", 0, 150},
+        {"s1.test", "the name was not resolved within 200 ms", 195, 320},
+    };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < SLU_COUNT(cases); i++) {
+        struct slu_upstream *upstream =
+            open_upstream(world, (struct slu_upstream_conf){
+                                     .host = cases[i].host, .port = 80, .connect_timeout_ms = 200});
+        struct slu_request request = request_of("POST", "/", "x");
+        struct outcome got;
+
+        assert_true(call_once(world->loop, upstream, &request, 2000, &got));
+        assert_int_equal(got.result.fault.kind, SLU_FAULT_UPSTREAM_UNREACHABLE);
+        assert_int_equal(got.result.sent, SLU_SENT_NOTHING);
+        assert_non_null(strstr(got.result.fault.words, cases[i].words));
+        assert_in_range(got.took_ms, cases[i].least, cases[i].most);
+        slu_arena_done(&got.arena);
+        slu_upstream_free(upstream);
+    }
+}
+
+/* Answers when the head is there and reads no more. */
+static void serve_early(struct peer_end *end)
+{
+    char text[4096];
+
+    if (peer_read(end, text, sizeof(text)) > 0 &&
+        peer_say(end, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"))
+        usleep(300000);
+}
+
+static void an_early_reply_is_taken(void **state)
+{
+    enum { HUGE_BODY = 32 << 20 };
+    struct world *world = *state;
+    struct peer *peer = peer_start(serve_early, NULL, NULL);
+    struct slu_upstream *upstream =
+        open_upstream(world, (struct slu_upstream_conf){.port = peer->port});
+    char *body = slu_mem_new(HUGE_BODY);
+    struct slu_request request = request_of("POST", "/", "");
+    struct outcome got;
+
+    request.body = (struct slu_str){body, HUGE_BODY};
+    assert_true(call_once(world->loop, upstream, &request, 5000, &got));
+    assert_int_equal(got.result.sent, SLU_SENT_ANSWERED);
+    assert_int_equal(got.result.response.status, 413);
+    assert_true(got.result.bytes_out < HUGE_BODY);
+    assert_int_equal(slu_upstream_counts(upstream).idle, 0);
+    slu_arena_done(&got.arena);
+    slu_upstream_free(upstream);
+    slu_mem_free(body);
+    peer_stop(peer);
+}
+
+/* TLS */
+
+struct tls_case {
+    const char *name, *host;
+    const char *names;      /* in the certificate */
+    long from_s, to_s;      /* its validity */
+    bool untrusted;         /* signed by somebody else */
+    const char *own, *curl; /* words of the fault, or NULL */
+};
+
+static const struct tls_case tls_cases[] = {
+    {"good name", "a1.test", "DNS:a1.test", -60, 3600, false, NULL, NULL},
+    {"good address", "127.0.0.1", "IP:127.0.0.1", -60, 3600, false, NULL, NULL},
+    {"wrong name", "a1.test", "DNS:b1.test", -60, 3600, false, "hostname mismatch", "name"},
+    {"wrong address", "127.0.0.1", "IP:127.0.0.2,DNS:a1.test", -60, 3600, false, "address mismatch",
+     "name"},
+    {"untrusted", "a1.test", "DNS:a1.test", -60, 3600, true, "local issuer", "issuer"},
+    {"expired", "a1.test", "DNS:a1.test", -7200, -3600, false, "expired", "expired"},
+    {"not yet", "a1.test", "DNS:a1.test", 3600, 7200, false, "not yet", "not yet"},
+};
+
+static void check_tls(struct world *world, const struct tls_case *c, const struct made *ca,
+                      const struct made *other, const char *file)
+{
+    struct made made = make_certificate(c->names, c->untrusted ? other : ca, c->from_s, c->to_s);
+    SSL_CTX *tls = make_server_tls(&made);
+    struct peer *peer = peer_start(peer_serve_script, &hello, tls);
+    struct slu_upstream *upstream = open_upstream(
+        world,
+        (struct slu_upstream_conf){.host = c->host, .port = peer->port, .https = true, .ca = file});
+    struct slu_request request = request_of("POST", "/", "x");
+    const char *words = world->transport == SLU_TRANSPORT_OWN ? c->own : c->curl;
+    struct outcome got;
+
+    assert_true(call_once(world->loop, upstream, &request, 3000, &got));
+    if (words ? got.result.sent != SLU_SENT_NOTHING ||
+                    got.result.fault.kind != SLU_FAULT_UPSTREAM_UNREACHABLE ||
+                    !strstr(got.result.fault.words, words)
+              : got.result.sent != SLU_SENT_ANSWERED || !got.result.tls_us)
+        fail_msg("%s: sent %d, %s", c->name, got.result.sent, got.result.fault.words);
+    assert_int_equal(peer->requests, words ? 0 : 1);
+    slu_arena_done(&got.arena);
+    slu_upstream_free(upstream);
+    peer_stop(peer);
+    SSL_CTX_free(tls);
+    made_free(&made);
+}
+
+static void certificates_are_verified(void **state)
+{
+    struct made ca = make_certificate(NULL, NULL, -60, 3600);
+    struct made other = make_certificate(NULL, NULL, -60, 3600);
+    char file[] = "/tmp/sluice-ca-XXXXXX";
+
+    close(mkstemp(file));
+    write_certificate(&ca, file);
+    for (size_t i = 0; i < SLU_COUNT(tls_cases); i++)
+        check_tls(*state, &tls_cases[i], &ca, &other, file);
+    unlink(file);
+    made_free(&ca);
+    made_free(&other);
+}
+
+static void sessions_are_resumed(void **state)
+{
+    struct world *world = *state;
+    struct made ca = make_certificate(NULL, NULL, -60, 3600);
+    struct made made = make_certificate("IP:127.0.0.1", &ca, -60, 3600);
+    SSL_CTX *tls = make_server_tls(&made);
+    struct peer *peer = peer_start(serve_and_close_politely, NULL, tls);
+    struct slu_request request = request_of("GET", "/", "");
+    char file[] = "/tmp/sluice-ca-XXXXXX";
+    struct slu_upstream *upstream;
+
+    close(mkstemp(file));
+    write_certificate(&ca, file);
+    upstream = open_upstream(
+        world, (struct slu_upstream_conf){.port = peer->port, .https = true, .ca = file});
+    for (unsigned i = 0; i < 3; i++) {
+        struct outcome got;
+
+        assert_true(call_once(world->loop, upstream, &request, 3000, &got));
+        assert_int_equal(got.result.sent, SLU_SENT_ANSWERED);
+        slu_arena_done(&got.arena);
+    }
+    assert_int_equal(peer->connections, 3);
+    assert_int_equal(peer->resumed, 2);
+    slu_upstream_free(upstream);
+    peer_stop(peer);
+    SSL_CTX_free(tls);
+    made_free(&made);
+    made_free(&ca);
+    unlink(file);
+}
+
+/* Listens, and never says a word of TLS; or breaks off in the middle of the handshake. */
+static void serve_nothing(struct peer_end *end)
+{
+    char text[64];
+
+    if (end->peer->script && peer_read(end, text, sizeof(text)) > 0)
+        return;
+    peer_hang(end);
+}
+
+static void a_handshake_that_does_not_end_is_told(void **state)
+{
+    struct world *world = *state;
+
+    for (unsigned breaks = 0; breaks < 2; breaks++) {
+        struct peer *peer = peer_start(serve_nothing, breaks ? "x" : NULL, NULL);
+        struct slu_upstream *upstream =
+            open_upstream(world, (struct slu_upstream_conf){
+                                     .port = peer->port, .https = true, .connect_timeout_ms = 200});
+        struct slu_request request = request_of("POST", "/", "x");
+        struct outcome got;
+
+        assert_true(call_once(world->loop, upstream, &request, 3000, &got));
+        assert_int_equal(got.result.fault.kind, SLU_FAULT_UPSTREAM_UNREACHABLE);
+        assert_int_equal(got.result.sent, SLU_SENT_NOTHING);
+        assert_in_range(got.took_ms, breaks ? 0 : 195, breaks ? 190 : 330);
+        slu_arena_done(&got.arena);
+        slu_upstream_free(upstream);
+        peer_stop(peer);
+    }
+}
+
 /* Limits and order */
 
 enum { MANY = 200 };
@@ -861,6 +1074,12 @@ int main(int argc, char **argv)
         BOTH(names_are_looked_up),
         BOTH(close_is_honoured),
         BOTH(only_reads_are_repeated),
+        BOTH(addresses_are_tried_in_turn),
+        BOTH(a_name_that_does_not_resolve_is_told),
+        BOTH(an_early_reply_is_taken),
+        BOTH(certificates_are_verified),
+        BOTH(sessions_are_resumed),
+        BOTH(a_handshake_that_does_not_end_is_told),
         BOTH(calls_wait_in_order),
         BOTH(waiting_is_bounded),
         BOTH(a_call_may_be_cancelled_in_every_phase),
