@@ -130,8 +130,11 @@ static void help_command(struct slu_buf *out, const struct command *command)
     slu_buf_printf(out, "  %s\n", command->summary);
     if (command->details[0])
         slu_buf_byte(out, '\n');
-    for (struct slu_str rest = slu_str_of(command->details); rest.n;)
-        slu_buf_printf(out, "  %.*s\n", SLU_FMT(slu_str_cut(&rest, '\n')));
+    for (struct slu_str rest = slu_str_of(command->details); rest.n;) {
+        struct slu_str line = slu_str_cut(&rest, '\n');
+
+        slu_buf_printf(out, "  %.*s\n", SLU_FMT(line));
+    }
     if (command->options->name)
         slu_buf_byte(out, '\n');
     for (const struct option *option = command->options; option->name; option++) {
@@ -352,7 +355,7 @@ int slu_cli_misuse(const char *format, ...)
     va_start(args, format);
     fprintf(stderr, "sluice: ");
     vfprintf(stderr, format, args);
-    fprintf(stderr, "; see sluice --help\n");
+    fprintf(stderr, " (see sluice --help)\n");
     va_end(args);
     return SLU_CLI_USAGE;
 }

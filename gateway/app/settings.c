@@ -61,6 +61,11 @@ static const struct slu_setting listener[] = {
     {NULL},
 };
 
+static const struct slu_setting admin[] = {
+    {.name = "address", TEXT, .required = true, .restart = true, .help = "host:port, as in listen; keep it on a private address"},
+    {NULL},
+};
+
 static const struct slu_setting store[] = {
     {.name = "sqlite", TEXT, .help = "file of the journal"},
     {NULL},
@@ -150,7 +155,7 @@ const struct slu_setting slu_settings_log[] = {
 
 const struct slu_setting slu_settings[] = {
     {.name = "listen", LIST, .members = listener, .restart = true, .fallback = "none: doors only", .help = "where the REST API is served"},
-    {.name = "admin", OBJECT, .members = listener, .restart = true, .fallback = "none", .help = "where /healthz, /readyz and /metrics are served, without a key"},
+    {.name = "admin", OBJECT, .members = admin, .restart = true, .fallback = "none", .help = "where /healthz, /readyz and /metrics are served, without a key"},
     {.name = "mappings", TEXT, .fallback = "\"mappings\" beside this file, else in the current directory, else ../share/sluice/mappings beside the program", .help = "directory of mapping tables; every *.json in it but schema.json is loaded, and must be right"},
     {.name = "store", OBJECT, .members = store, .fallback = "none", .help = "the journal of writes. Accepted, but this version keeps no journal yet, and says so when it starts"},
     {.name = "callers", LIST, .members = caller, .fallback = "none", .help = "who may call"},
@@ -343,7 +348,7 @@ static void add_default(struct slu_buf *out, const struct slu_setting *setting)
         slu_buf_printf(out, "; default %lld", (long long)setting->number);
 }
 
-static void add_facts(struct slu_buf *out, const struct slu_setting *setting)
+static void add_facts(struct slu_buf *out, const struct slu_setting *setting, bool restart)
 {
     slu_buf_printf(out, "      [%s", type_word(setting));
     for (size_t i = 0; setting->words && setting->words[i]; i++)
@@ -353,10 +358,12 @@ static void add_facts(struct slu_buf *out, const struct slu_setting *setting)
     if ((setting->type & SLU_SHAPE_INT) && setting->max)
         slu_buf_printf(out, ", %lld to %lld", (long long)setting->min, (long long)setting->max);
     add_default(out, setting);
-    slu_buf_printf(out, "; %s]\n", setting->restart ? "needs a restart" : "taken over by a reload");
+    slu_buf_printf(out, "; %s]\n", restart ? "needs a restart" : "taken over by a reload");
 }
 
-static void add_settings(struct slu_buf *out, const struct slu_setting *settings, const char *path)
+/* What stands in something that needs a restart needs one too. */
+static void add_settings(struct slu_buf *out, const struct slu_setting *settings, const char *path,
+                         bool restart)
 {
     for (; settings->name; settings++) {
         char name[160];
@@ -367,12 +374,12 @@ static void add_settings(struct slu_buf *out, const struct slu_setting *settings
                                                   : "");
         slu_buf_printf(out, "  %s\n", name);
         add_wrapped(out, slu_str_of(settings->help));
-        add_facts(out, settings);
+        add_facts(out, settings, restart || settings->restart);
         if (settings->members && settings->members != secret) {
             char below[170];
 
             snprintf(below, sizeof(below), "%s.", name);
-            add_settings(out, settings->members, below);
+            add_settings(out, settings->members, below, restart || settings->restart);
         }
     }
 }
@@ -388,7 +395,7 @@ void slu_config_help(struct slu_buf *out)
         "SIGHUP reads the file again; when it has a mistake, the old configuration stays.\n"
         "[] stands for every item of a list, NAME for every name of an object.\n\n"
         "Members:\n\n");
-    add_settings(out, slu_settings, "");
+    add_settings(out, slu_settings, "", false);
     slu_buf_lit(out, "\nA secret has exactly one of:\n\n");
-    add_settings(out, secret, "");
+    add_settings(out, secret, "", false);
 }
