@@ -80,7 +80,7 @@ static const struct slu_setting caller[] = {
 };
 
 static const struct slu_setting credentials[] = {
-    {.name = "scheme", TEXT, .required = true, .help = "signing scheme, one of those the dialect lists: sdk-hmac-sha256, acs3-hmac-sha256, …"},
+    {.name = "scheme", TEXT, .required = true, .help = "signing scheme, one of those the dialect takes"},
     {.name = "access_key", SECRET, .required = true, .help = "a secret, see below"},
     {.name = "secret_key", SECRET, .required = true, .help = "a secret, see below"},
     {.name = "security_token", SECRET, .fallback = "none", .help = "a secret, see below; of temporary credentials"},
@@ -96,7 +96,7 @@ static const struct slu_setting client_certificate[] = {
 const struct slu_setting slu_settings_target[] = {
     {.name = "dialect", TEXT, .required = true, .help = "the API it speaks, by the name of its mapping table; \"memory\" is the built-in memory cloud, which has no endpoint, credentials or parameters"},
     {.name = "endpoint", TEXT, .help = "https://host[:port][/path]; the path precedes the table's paths; http:// for loopback hosts only, unless insecure. Required but for memory"},
-    {.name = "parameters", MAP, .of = &slu_shape_text, .help = "what the dialect needs beside the endpoint (project_id, region, …); sluice explain shows them"},
+    {.name = "parameters", MAP, .of = &slu_shape_text, .help = "what the dialect needs beside the endpoint (a project, a region, …), as its table says"},
     {.name = "credentials", OBJECT, .members = credentials, .help = "how requests are signed. Required but for memory"},
     {.name = "resources", MAP, .alias = SLU_SETTING_RESOURCE, .help = "alias -> the resource it stands for here, in canonical members"},
     {.name = "destinations", MAP, .alias = SLU_SETTING_DESTINATION, .help = "alias -> the log destination it stands for here, in canonical members"},

@@ -22,7 +22,7 @@ struct slu_table_files {
 SLU_NODISCARD bool slu_tables_list(struct slu_arena *arena, const char *directory,
                                    const char *pointer, struct slu_table_files *ret_files,
                                    struct slu_mistakes *mistakes);
-/* "mappings/otc-vpc.json" -> "otc-vpc": a table's file has its dialect's name. */
+/* "mappings/x.json" -> "x": a table's file has its dialect's name. */
 struct slu_str slu_tables_stem(const char *path);
 
 #endif
