@@ -5,6 +5,7 @@
  */
 #include "codec/json.h"
 
+#include "codec/json_internal.h"
 #include "codec/text.h"
 #include "codec/value_internal.h"
 
@@ -136,22 +137,9 @@ static struct slu_value *new_node(struct reader *r, enum slu_kind kind)
     return value;
 }
 
-/* Eight bytes at once: a bit is set in each byte that is no plain character, and perhaps above the
- * first such byte, where a borrow came through. */
-static uint64_t special_bytes(const char *p)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    uint64_t word;
-
-    memcpy(&word, p, sizeof(word));
-    return ((word - ones * 0x20) | ((word ^ ones * '"') - ones) | ((word ^ ones * '\\') - ones) |
-            word) &
-           ones * 0x80;
-}
-
 static const char *skip_plain(const char *p, const char *end)
 {
-    while (end - p >= 8 && !special_bytes(p))
+    while (end - p >= 8 && !slu_json_special(p))
         p += 8;
     while (p < end && plain[(unsigned char)*p])
         p++;

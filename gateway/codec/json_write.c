@@ -2,6 +2,8 @@
  * numbers in JSON's grammar only, so nothing is checked here. */
 #include "codec/json.h"
 
+#include "codec/json_internal.h"
+
 /* What needs an escape (RFC 8259 §7), with the letter of the short form where there is one. */
 static char escape_letter(unsigned char c)
 {
@@ -42,15 +44,32 @@ static size_t plain_run(const char *p, const char *end)
 {
     const char *at = p;
 
+    while (end - at >= 8 && !slu_json_special(at))
+        at += 8;
     while (at < end && !needs_escape(*at))
         at++;
     return (size_t)(at - p);
+}
+
+/* The usual case, in one piece. */
+static void write_plain(struct slu_buf *out, struct slu_str text)
+{
+    if (!slu_buf_reserve(out, text.n + 2))
+        return;
+    out->p[out->n++] = '"';
+    memcpy(out->p + out->n, text.p, text.n);
+    out->n += text.n;
+    out->p[out->n++] = '"';
 }
 
 void slu_json_write_string(struct slu_buf *out, struct slu_str text)
 {
     const char *at = text.n ? text.p : "", *end = at + text.n;
 
+    if (plain_run(at, end) == text.n) {
+        write_plain(out, (struct slu_str){at, text.n});
+        return;
+    }
     slu_buf_byte(out, '"');
     while (at < end) {
         size_t run = plain_run(at, end);
