@@ -38,10 +38,13 @@ static void add_escaped(struct slu_buf *line, const char *text)
     for (; *text; text++) {
         unsigned char c = (unsigned char)*text;
 
-        if (c < 0x20 || c == 0x7f || c == '"' || c == '\\')
+        if (c < 0x20 || c == 0x7f) {
             slu_buf_printf(line, "\\u%04x", c);
-        else
-            slu_buf_byte(line, (char)c);
+            continue;
+        }
+        if (c == '"' || c == '\\')
+            slu_buf_byte(line, '\\');
+        slu_buf_byte(line, (char)c);
     }
 }
 
