@@ -31,16 +31,15 @@ class Screen:
             self.line(self.paint(piece, "faint"))
 
     def panes(self, rows):
-        """rows: [[(title, lines, other side's words)]]; a line is text."""
-        columns = 2 if self.width >= WIDE else 1
+        """rows: [[(title, lines, other side's words)]]. Titles begin with their number: clockwise
+        where two are beside each other, in that order where they are not."""
+        if self.width < WIDE:
+            for pane in sorted((pane for row in rows for pane in row), key=lambda pane: pane[0]):
+                self.beside([self.box(pane, self.width)])
+            return
+        left = (self.width - 1) // 2
         for row in rows:
-            if columns == 1:
-                for pane in row:
-                    self.beside([self.box(pane, self.width)])
-            else:
-                left = (self.width - 1) // 2
-                boxes = [self.box(row[0], left), self.box(row[1], self.width - 1 - left)]
-                self.beside(boxes)
+            self.beside([self.box(row[0], left), self.box(row[1], self.width - 1 - left)])
 
     def box(self, pane, width):
         title, lines, known = pane
@@ -112,7 +111,7 @@ def document_lines(document):
     """JSON for people; an object that fits stands on one line."""
     def lines(value, indent, lead, tail):
         short = lead + json.dumps(value, ensure_ascii=False) + tail
-        if not isinstance(value, (dict, list)) or not value or (indent and len(short) < 56):
+        if not isinstance(value, (dict, list)) or not value or (indent and indent + len(short) <= 72):
             return [" " * indent + short]
         opened, closed = ("{", "}") if isinstance(value, dict) else ("[", "]")
         items = ([(json.dumps(k) + ": ", v) for k, v in value.items()] if opened == "{"
