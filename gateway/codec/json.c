@@ -385,6 +385,11 @@ static void doubled(void *context, struct slu_str name)
 {
     struct reader *r = context;
 
+    if (r->mistakes->count >=
+        SLU_MISTAKES_KEPT) { /* only counted: a pointer would cost its length */
+        r->mistakes->count++;
+        return;
+    }
     slu_mistake(r->mistakes, SLU_FAULT_BAD_JSON,
                 slu_pointer_member(r->mistakes->arena, here(r), name),
                 "the member \"%.*s\" stands here more than once", SLU_FMT(name));
