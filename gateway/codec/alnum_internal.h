@@ -1,5 +1,5 @@
-/* Rows of a table of bytes (const bool table[256]): the ASCII letters and digits, which every grammar
- * of HTTP and URIs has in common. ISO C knows no ranges here. */
+/* Rows of a table of bytes (const bool table[256]): the ASCII letters and digits, which every
+ * grammar of HTTP and URIs has in common. ISO C knows no ranges here. */
 #ifndef SLU_CODEC_ALNUM_INTERNAL_H
 #define SLU_CODEC_ALNUM_INTERNAL_H
 

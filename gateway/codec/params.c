@@ -230,8 +230,8 @@ bool slu_params_from_value(struct slu_arena *arena, const struct slu_value *obje
 
     if (!slu_value_is(object, SLU_OBJECT))
         return false;
-    if (object->count &&
-        !(params.items = slu_arena_get(arena, object->count * sizeof(*params.items))))
+    params.items = slu_arena_get(arena, object->count * sizeof(*params.items));
+    if (!params.items)
         return false;
     slu_value_each (child, object) {
         struct slu_param *param = &params.items[params.count++];
