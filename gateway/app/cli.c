@@ -32,20 +32,20 @@ struct command {
 #define AT(member) offsetof(struct slu_cli, member)
 
 /* clang-format off */
-static const struct option no_options[] = {{NULL}};
+static const struct option no_options[] = {{.name = NULL}};
 static const struct option serve_options[] = {
     {"config", "FILE", VALUE, AT(config), "the configuration; --help-config describes it"},
-    {NULL},
+    {.name = NULL},
 };
 static const struct option check_options[] = {
     {"config", "FILE", VALUE, AT(config), "check this configuration, with its secrets and files"},
     {"mappings", "DIR", VALUE, AT(mappings), "the directory of mapping tables, instead of the usual one"},
-    {NULL},
+    {.name = NULL},
 };
 static const struct option explain_options[] = {
     {"config", "FILE", VALUE, AT(config), "the configuration that names the targets"},
     {"mappings", "DIR", VALUE, AT(mappings), "the directory of mapping tables, instead of the usual one"},
-    {NULL},
+    {.name = NULL},
 };
 static const struct option map_options[] = {
     {"from", "NAME", VALUE, AT(from), "a dialect, or canonical"},
@@ -55,7 +55,7 @@ static const struct option map_options[] = {
     {"lenient", NULL, FLAG, AT(lenient), "leave out what cannot be carried and list it under loss, instead of refusing"},
     {"parameter", "NAME=VALUE", REPEATED, AT(parameters), "a parameter of the dialect, id, …; may be repeated"},
     {"mappings", "DIR", VALUE, AT(mappings), "the directory of mapping tables, instead of the usual one"},
-    {NULL},
+    {.name = NULL},
 };
 static const struct option sandbox_options[] = {
     {"listen", "HOST", VALUE, AT(listen), "address to listen on; default 127.0.0.1"},
@@ -64,7 +64,7 @@ static const struct option sandbox_options[] = {
     {"mappings", "DIR", VALUE, AT(mappings), "the directory of mapping tables, instead of the usual one"},
     {"access-key", "KEY", VALUE, AT(access_key), "the access key of the doors; default \"sandbox\""},
     {"secret-key-file", "FILE", VALUE, AT(secret_key_file), "file with the secret key of the doors; default is the text \"sandbox-secret\""},
-    {NULL},
+    {.name = NULL},
 };
 /* clang-format on */
 

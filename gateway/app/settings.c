@@ -45,30 +45,30 @@ static const struct slu_setting secret[] = {
     {.name = "env", TEXT, .help = "name of the environment variable that holds it; the variable is wiped after the start and still serves a reload"},
     {.name = "file", TEXT, .help = "file that holds it, less one trailing newline; read again on a reload"},
     {.name = "value", TEXT, .help = "the secret itself; for tests only"},
-    {NULL},
+    {.name = NULL},
 };
 
 static const struct slu_setting tls[] = {
     {.name = "certificate", TEXT, .required = true, .help = "PEM file: the certificate and its chain"},
     {.name = "key", TEXT, .required = true, .help = "PEM file: the private key"},
     {.name = "client_ca", TEXT, .fallback = "none", .help = "PEM file: callers must show a certificate signed by one of these"},
-    {NULL},
+    {.name = NULL},
 };
 
 static const struct slu_setting listener[] = {
     {.name = "address", TEXT, .required = true, .restart = true, .help = "host:port; the host is an IP address (IPv6 in brackets) or localhost, port 0 lets the system pick one"},
     {.name = "tls", OBJECT, .members = tls, .restart = true, .fallback = "none: plain HTTP", .help = "serve HTTPS"},
-    {NULL},
+    {.name = NULL},
 };
 
 static const struct slu_setting admin[] = {
     {.name = "address", TEXT, .required = true, .restart = true, .help = "host:port, as in listen; keep it on a private address"},
-    {NULL},
+    {.name = NULL},
 };
 
 static const struct slu_setting store[] = {
     {.name = "sqlite", TEXT, .help = "file of the journal"},
-    {NULL},
+    {.name = NULL},
 };
 
 static const struct slu_setting caller[] = {
@@ -76,7 +76,7 @@ static const struct slu_setting caller[] = {
     {.name = "key_sha256", .type = SLU_SHAPE_STRING, .fallback = "none: the caller can only use doors", .help = "SHA-256 of the bearer key, 64 hexadecimal digits: printf %s KEY | sha256sum"},
     {.name = "targets", LIST, .min = 1, .of = &slu_shape_text, .required = true, .help = "names of the targets this caller may use; \"*\" is every target"},
     {.name = "access", LIST, .min = 1, .of = &access_word, .required = true, .help = "\"read\", \"write\" or both"},
-    {NULL},
+    {.name = NULL},
 };
 
 static const struct slu_setting credentials[] = {
@@ -84,13 +84,13 @@ static const struct slu_setting credentials[] = {
     {.name = "access_key", SECRET, .required = true, .help = "a secret, see below"},
     {.name = "secret_key", SECRET, .required = true, .help = "a secret, see below"},
     {.name = "security_token", SECRET, .fallback = "none", .help = "a secret, see below; of temporary credentials"},
-    {NULL},
+    {.name = NULL},
 };
 
 static const struct slu_setting client_certificate[] = {
     {.name = "certificate", TEXT, .required = true, .help = "PEM file: the certificate and its chain"},
     {.name = "key", TEXT, .required = true, .help = "PEM file: the private key"},
-    {NULL},
+    {.name = NULL},
 };
 
 const struct slu_setting slu_settings_target[] = {
@@ -112,7 +112,7 @@ const struct slu_setting slu_settings_target[] = {
     {.name = "insecure", TRUTH, .fallback = "false", .help = "allow http:// to hosts beyond this machine; certificates are always checked"},
     {.name = "reply", .type = SLU_SHAPE_STRING, .words = reply_words, .fallback = "json", .help = "encoding of replies, where the dialect speaks several; this version reads json only"},
     {.name = "settle_ms", NUMBER, .min = 0, .max = MILLION, .number = 400, .unit = "ms", .help = "memory only: how long a new flow log stays \"creating\""},
-    {NULL},
+    {.name = NULL},
 };
 
 static const struct slu_setting door_key[] = {
@@ -120,7 +120,7 @@ static const struct slu_setting door_key[] = {
     {.name = "access_key", KEY, .required = true, .help = "as text, or a secret, see below"},
     {.name = "secret_key", SECRET, .required = true, .help = "a secret, see below"},
     {.name = "security_token", SECRET, .fallback = "none", .help = "a secret, see below; then clients must send it"},
-    {NULL},
+    {.name = NULL},
 };
 
 static const struct slu_setting door[] = {
@@ -132,7 +132,7 @@ static const struct slu_setting door[] = {
     {.name = "parameters", MAP, .of = &slu_shape_text, .fallback = "none: whatever the client names", .help = "parameters of the dialect; a request that names others is refused"},
     {.name = "resources", MAP, .alias = SLU_SETTING_RESOURCE, .help = "alias -> what its clients call the resource"},
     {.name = "destinations", MAP, .alias = SLU_SETTING_DESTINATION, .help = "alias -> what its clients call the log destination"},
-    {NULL},
+    {.name = NULL},
 };
 
 const struct slu_setting slu_settings_limits[] = {
@@ -144,13 +144,13 @@ const struct slu_setting slu_settings_limits[] = {
     {.name = "idle_timeout_ms", NUMBER, .min = 10, .max = 10 * MILLION, .number = 75000, .unit = "ms", .restart = true, .help = "between two requests on a connection"},
     {.name = "write_timeout_ms", NUMBER, .min = 10, .max = MILLION, .number = 20000, .unit = "ms", .restart = true, .help = "without progress while an answer is written"},
     {.name = "wait_most_s", NUMBER, .min = 0, .max = 3600, .number = 60, .unit = "s", .help = "the longest Prefer: wait that is honoured"},
-    {NULL},
+    {.name = NULL},
 };
 
 const struct slu_setting slu_settings_log[] = {
     {.name = "level", .type = SLU_SHAPE_STRING, .words = level_words, .fallback = "info", .help = "the least urgent messages that are written to standard error"},
     {.name = "access", TRUTH, .number = 1, .fallback = "true", .help = "write one line a request to standard output"},
-    {NULL},
+    {.name = NULL},
 };
 
 const struct slu_setting slu_settings[] = {
@@ -164,7 +164,7 @@ const struct slu_setting slu_settings[] = {
     {.name = "workers", NUMBER, .min = 1, .max = 256, .restart = true, .fallback = "the number of CPUs, at most 64", .help = "threads that serve"},
     {.name = "limits", OBJECT, .members = slu_settings_limits, .help = "bounds of what callers may ask"},
     {.name = "log", OBJECT, .members = slu_settings_log, .help = "JSON lines"},
-    {NULL},
+    {.name = NULL},
 };
 /* clang-format on */
 

@@ -6,6 +6,7 @@
 #include "app/secrets.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,7 +34,8 @@ static void must_hold(const struct slu_catalog *catalog)
         abort();
 }
 
-/* The input is looked at where it is a secret only: elsewhere a message may quote a word. */
+/* The secrets of targets are replaced by the hidden text, which the input may not have elsewhere:
+ * messages do quote names. */
 static json_t *read_input(const uint8_t *data, size_t size)
 {
     json_error_t error;
@@ -41,7 +43,7 @@ static json_t *read_input(const uint8_t *data, size_t size)
     const char *name;
     json_t *target;
 
-    if (!json_is_object(root)) {
+    if (!json_is_object(root) || memmem(data, size, hidden, sizeof(hidden) - 1)) {
         json_decref(root);
         return NULL;
     }
