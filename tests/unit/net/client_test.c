@@ -102,7 +102,7 @@ static void idle_connections_are_watched(void **state)
 
         answered(world, upstream, "GET");
         assert_int_equal(slu_upstream_counts(upstream).idle, cases[i].at_first);
-        run_for(world->loop, 60);
+        run_for(world->loop, 200);
         assert_int_equal(slu_upstream_counts(upstream).idle, cases[i].later);
         assert_int_equal(slu_upstream_counts(upstream).open, cases[i].later);
         slu_upstream_free(upstream);
@@ -115,14 +115,14 @@ static void idle_connections_end_in_time(void **state)
     struct world *world = *state;
     struct peer *peer = peer_start(peer_serve_script, &hello, NULL);
     struct slu_upstream *upstream =
-        open_upstream(world, (struct slu_upstream_conf){.port = peer->port, .idle_ms = 100});
+        open_upstream(world, (struct slu_upstream_conf){.port = peer->port, .idle_ms = 300});
 
     answered(world, upstream, "GET");
-    run_for(world->loop, 60);
+    run_for(world->loop, 180);
     assert_true(answered(world, upstream, "GET").result.reused);
-    run_for(world->loop, 60); /* 120 ms old, but used 60 ms ago */
+    run_for(world->loop, 180); /* 360 ms old, but used 180 ms ago */
     assert_int_equal(slu_upstream_counts(upstream).idle, 1);
-    run_for(world->loop, 70);
+    run_for(world->loop, 250);
     assert_int_equal(slu_upstream_counts(upstream).open, 0);
     assert_false(answered(world, upstream, "GET").result.reused);
     slu_upstream_free(upstream);
@@ -154,7 +154,7 @@ static void what_never_left_goes_again(void **state)
             open_upstream(world, (struct slu_upstream_conf){.port = peer->port});
 
         answered(world, upstream, "GET");
-        usleep(60000);
+        usleep(200000);
         assert_int_equal(slu_upstream_counts(upstream).idle, 1);
         assert_false(answered(world, upstream, methods[i]).result.reused);
         assert_int_equal(peer->requests, 2);
@@ -222,7 +222,7 @@ static void the_newest_connection_is_taken(void **state)
     struct world *world = *state;
     struct peer *peer = peer_start(peer_serve_script, &hello, NULL);
     struct slu_upstream *upstream =
-        open_upstream(world, (struct slu_upstream_conf){.port = peer->port, .idle_ms = 150});
+        open_upstream(world, (struct slu_upstream_conf){.port = peer->port, .idle_ms = 500});
     struct slu_request request = request_of("GET", "/", "");
     struct outcome got = {.loop = world->loop, .wanted = 3};
 
@@ -234,7 +234,7 @@ static void the_newest_connection_is_taken(void **state)
     slu_arena_done(&got.arena);
     assert_int_equal(slu_upstream_counts(upstream).idle, 3);
     for (unsigned i = 0; i < 5; i++) {
-        run_for(world->loop, 40);
+        run_for(world->loop, 120);
         answered(world, upstream, "GET");
     }
     assert_int_equal(slu_upstream_counts(upstream).idle, 1);
