@@ -21,6 +21,7 @@
 #include "exchange/exchange_internal.h"
 
 #include "base/clock.h"
+#include "codec/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,6 +30,188 @@ static enum slu_step admit(struct slu_exchange *x);
 static enum slu_step receive(struct slu_exchange *x);
 static enum slu_step understand(struct slu_exchange *x);
 static enum slu_step translate(struct slu_exchange *x);
+static enum slu_step sign(struct slu_exchange *x);
+static enum slu_step await_cloud(struct slu_exchange *x);
+static enum slu_step normalise(struct slu_exchange *x);
+static enum slu_step settle(struct slu_exchange *x);
+static enum slu_step imitate(struct slu_exchange *x);
+static enum slu_step reply(struct slu_exchange *x);
+static enum slu_step close_talk(struct slu_exchange *x);
+static enum slu_step done(struct slu_exchange *x);
+
+#define TO(step) (1u << STEP_##step)
+
+static const struct {
+    const char *name;
+    char letter; /* in the access line */
+    enum slu_step (*run)(struct slu_exchange *x);
+    unsigned next; /* the steps that may follow */
+} life[] = {
+    /* clang-format off */
+    [STEP_ADMIT]      = {"admit",      'A', admit,       TO(RECEIVE) | TO(TRANSLATE) | TO(IMITATE) | TO(REPLY)},
+    [STEP_RECEIVE]    = {"receive",    'B', receive,     TO(UNDERSTAND) | TO(REPLY) | TO(DONE)},
+    [STEP_UNDERSTAND] = {"understand", 'U', understand,  TO(TRANSLATE) | TO(IMITATE) | TO(REPLY)},
+    [STEP_TRANSLATE]  = {"translate",  'T', translate,   TO(SIGN) | TO(REPLY)},
+    [STEP_SIGN]       = {"sign",       'S', sign,        TO(SEND) | TO(REPLY)},
+    [STEP_SEND]       = {"send",       'C', await_cloud, TO(NORMALISE) | TO(REPLY) | TO(DONE)},
+    [STEP_NORMALISE]  = {"normalise",  'N', normalise,   TO(TRANSLATE) | TO(SETTLE) | TO(REPLY)},
+    [STEP_SETTLE]     = {"settle",     'P', settle,      TO(TRANSLATE) | TO(IMITATE) | TO(REPLY) | TO(DONE)},
+    [STEP_IMITATE]    = {"imitate",    'M', imitate,     TO(SETTLE) | TO(REPLY)},
+    [STEP_REPLY]      = {"reply",      'R', reply,       TO(CLOSE) | TO(DONE)},
+    [STEP_CLOSE]      = {"close",      'L', close_talk,  TO(DONE)},
+    [STEP_DONE]       = {"done",       'D', done,        0},
+    /* clang-format on */
+};
+
+const char *slu_step_name(enum slu_step step)
+{
+    return life[step].name;
+}
+
+char slu_step_letter(enum slu_step step)
+{
+    return life[step].letter;
+}
+
+/* ---- moving
+ * ------------------------------------------------------------------------------------------- */
+
+static void trace_move(struct slu_exchange *x)
+{
+    uint64_t now = slu_clock_mono_us();
+
+    x->spans_us[x->step] += now - x->step_began_us;
+    x->step_began_us = now;
+}
+
+void slu_exchange_resume(struct slu_exchange *x)
+{
+    enum slu_step next;
+
+    if (x->resuming)
+        return; /* a callback inside a step: the loop below will see what it stored */
+    x->resuming = true;
+    while ((next = life[x->step].run(x)) != STEP_WAIT) {
+        slu_must(life[x->step].next & (1u << next));
+        trace_move(x);
+        x->step = next;
+        if (next == STEP_DONE) {
+            life[STEP_DONE].run(x); /* x is gone after this */
+            return;
+        }
+    }
+    trace_move(x);
+    x->resuming = false;
+}
+
+static void decide(struct slu_exchange *x, char who)
+{
+    if (x->ended_by != '-')
+        return;
+    x->ended_by = who;
+    x->ended_in = x->step;
+}
+
+enum slu_step slu_exchange_fail(struct slu_exchange *x, enum slu_fault_kind kind, const char *place,
+                                const char *format, ...)
+{
+    char words[sizeof(x->fault.words)];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(words, sizeof(words), format, args);
+    va_end(args);
+    slu_fault_set(&x->fault, kind, place, "%s", words);
+    decide(x, 'G');
+    return STEP_REPLY;
+}
+
+/* A step could not go on because the request's memory is spent. */
+static enum slu_step out_of_memory(struct slu_exchange *x)
+{
+    slu_fault_memory(&x->fault);
+    decide(x, 'G');
+    return STEP_REPLY;
+}
+
+/* ---- the steps
+ * ---------------------------------------------------------------------------------------- */
+
+static enum slu_step admit(struct slu_exchange *x)
+{
+    if (x->fault.kind != SLU_FAULT_NONE) { /* the parser refused the message */
+        decide(x, 'G');
+        return STEP_REPLY;
+    }
+    if (!x->door)
+        return slu_rest_admit(x);
+    slu_talk_want_body(x->talk, 0); /* the signature covers it */
+    return STEP_RECEIVE;
+}
+
+static enum slu_step receive(struct slu_exchange *x)
+{
+    if (x->gone) {
+        decide(x, 'C');
+        return STEP_DONE;
+    }
+    if (x->fault.kind != SLU_FAULT_NONE) {
+        decide(x, 'G');
+        return STEP_REPLY;
+    }
+    return x->body_is_here ? STEP_UNDERSTAND : STEP_WAIT;
+}
+
+static enum slu_step understand(struct slu_exchange *x)
+{
+    return x->door ? slu_door_understand(x) : slu_rest_understand(x);
+}
+
+static size_t target_index(const struct slu_exchange *x)
+{
+    return (size_t)(x->target - x->station->catalog->targets);
+}
+
+/* The native operation's vars: the target's parameters and what is known of the flow log. */
+static bool fill_vars(struct slu_exchange *x)
+{
+    if (x->vars.count)
+        return true;
+    x->vars = x->target->parameters;
+    return slu_vars_set(&x->vars, SLU_STR("host"), x->target->host) &&
+           slu_vars_set(&x->vars, SLU_STR("request_id"), x->id);
+}
+
+static enum slu_step translate(struct slu_exchange *x)
+{
+    const struct slu_target *target = x->target;
+    bool good;
+
+    if (!slu_table_serves(target->table, x->asking))
+        return slu_exchange_fail(x, SLU_FAULT_NOT_IMPLEMENTED, "",
+                                 "the target's dialect has no operation %s",
+                                 slu_operation_name(x->asking));
+    if (!fill_vars(x) ||
+        (x->flow_log_id.p && !slu_vars_set(&x->vars, SLU_STR("id"), x->flow_log_id)))
+        return out_of_memory(x);
+    x->native = (struct slu_request){0};
+    good = slu_table_write_request(target->table, x->asking, x->native_step,
+                                   target->credentials.scheme_index, x->canonical, &x->vars,
+                                   x->arena, &x->losses, &x->mistakes, &x->native);
+    if (x->arena->failed)
+        return out_of_memory(x);
+    if (!good || !slu_mistakes_none(&x->mistakes))
+        return slu_exchange_fail(x, SLU_FAULT_INVALID, "",
+                                 "the flow log cannot be sent to this target as it is; see errors");
+    x->native.scheme = target->scheme;
+    x->native.host = target->host;
+    if (target->base_path.n)
+        x->native.path = slu_arena_join(x->arena, target->base_path, x->native.path);
+    if (x->arena->failed)
+        return out_of_memory(x);
+    return STEP_SIGN;
+}
+
 static enum slu_step sign(struct slu_exchange *x);
 static enum slu_step await_cloud(struct slu_exchange *x);
 static enum slu_step normalise(struct slu_exchange *x);
@@ -225,7 +408,8 @@ static enum slu_step sign(struct slu_exchange *x)
 
     if (x->dry_run)
         return STEP_SEND; /* nothing is sent, so nothing is signed */
-    if (!slu_sign(seal, x->arena, slu_clock_real_s(), nonce(x), &x->native, NULL, &x->fault)) {
+    if (!slu_sign(seal, x->arena, slu_clock_real_s(), fresh_id(x->station->worker, x->arena),
+                  &x->native, NULL, &x->fault)) {
         decide(x, 'G');
         return STEP_REPLY;
     }
@@ -538,12 +722,6 @@ static void answer_without_exchange(struct slu_talk *talk)
     slu_talk_answer(talk, &response, true);
 }
 
-static struct slu_str request_id(struct slu_worker *worker, struct slu_arena *arena)
-{
-    return slu_arena_printf(arena, "%s-%llx", worker->id_prefix,
-                            (unsigned long long)++worker->id_count);
-}
-
 static struct slu_exchange *begin(struct slu_talk *talk, struct slu_front *front)
 {
     struct slu_worker *worker = front->worker;
@@ -563,7 +741,7 @@ static struct slu_exchange *begin(struct slu_talk *talk, struct slu_front *front
     x->step_began_us = slu_clock_mono_us();
     x->ended_by = '-';
     x->ended_in = STEP_DONE;
-    x->id = request_id(worker, arena);
+    x->id = fresh_id(worker, arena);
     slu_losses_init(&x->losses, arena, false);
     slu_mistakes_init(&x->mistakes, arena);
     slu_timer_init(&x->timer, worker->loop, settle_timer_fired, x);

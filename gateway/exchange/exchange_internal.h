@@ -56,7 +56,7 @@ struct slu_worker {
     struct slu_front *fronts;
     size_t front_count;
     struct slu_buf access; /* access lines of this turn */
-    char id_prefix[9];     /* random; request ids are prefix + counter */
+    char id_prefix[17];    /* random; request ids and nonces are prefix + counter */
     uint64_t id_count;
     uint32_t in_flight; /* exchanges */
     _Atomic uint32_t shown_in_flight,

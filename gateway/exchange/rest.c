@@ -25,7 +25,7 @@ static bool read_parameter(struct slu_exchange *x, const struct slu_param *param
 {
     const char *const *known = x->route->parameters;
     size_t count = count_names(known);
-    const char *near = slu_nearest(param->name, known, count);
+    const char *near;
 
     for (size_t i = 0; i < count; i++) {
         if (!slu_str_is(param->name, known[i]))

@@ -266,7 +266,7 @@ static void look_whether_drained(void *argument)
 bool slu_worker_init(struct slu_worker *worker, struct slu_gateway *gateway, unsigned index,
                      struct slu_fault *fault)
 {
-    unsigned char random[4];
+    unsigned char random[8];
 
     worker->gateway = gateway;
     worker->index = index;
