@@ -14,11 +14,13 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -562,6 +564,15 @@ size_t slu_conn_pending(const struct slu_conn *conn)
     return conn->output.n - conn->output_at;
 }
 
+size_t slu_conn_unacknowledged(const struct slu_conn *conn)
+{
+    int queued = 0;
+
+    if (ioctl(conn->fd, SIOCOUTQ, &queued) != 0 || queued < 0)
+        queued = 0;
+    return slu_conn_pending(conn) + (size_t)queued;
+}
+
 /* Writes the pieces as far as they go; what is left of them stands in place. False when broken. */
 static bool write_pieces(struct slu_conn *conn, struct slu_str *pieces, unsigned count)
 {
@@ -600,7 +611,6 @@ static void end_if_written(struct slu_conn *conn)
 static void flush(struct slu_conn *conn)
 {
     struct slu_str piece = {conn->output.p + conn->output_at, slu_conn_pending(conn)};
-    size_t before = piece.n;
     bool alive = write_pieces(conn, &piece, 1);
 
     conn->output_at = conn->output.n - piece.n;
@@ -610,8 +620,6 @@ static void flush(struct slu_conn *conn)
     }
     if (piece.n) {
         await_room(conn);
-        if (piece.n < before && conn->events->progress)
-            conn->events->progress(conn, conn->user);
         return;
     }
     slu_buf_clear(&conn->output);

@@ -30,8 +30,6 @@ struct slu_conn_events {
     /* Everything written so far is with the kernel. Only after a slu_conn_write() that answered
      * false; may be NULL. */
     void (*drained)(struct slu_conn *conn, void *user);
-    /* Some but not all of what waits could be written (for deadlines); may be NULL. */
-    void (*progress)(struct slu_conn *conn, void *user);
     /* Once and last: the peer ended its side (fault is NULL; with TLS only after its close_notify,
      * anything else is a truncation and a fault), or the connection failed. Bytes read before still
      * stand in slu_conn_input(). The owner frees. Faults: UPSTREAM_UNREACHABLE before `ready`
@@ -79,6 +77,10 @@ void slu_conn_rest(struct slu_conn *conn);
 bool slu_conn_write(struct slu_conn *conn, const struct slu_str *pieces, unsigned count);
 /* Payload bytes written before but not yet with the kernel. */
 size_t slu_conn_pending(const struct slu_conn *conn);
+/* Bytes on their way that the peer has not acknowledged: pending ones and those in the kernel. The
+ * kernel calls a socket writable only when a good part of its buffer is free, so a slow reader's
+ * progress shows here long before it shows as an event. */
+size_t slu_conn_unacknowledged(const struct slu_conn *conn);
 /* After what is pending: close_notify, then FIN. Reading goes on. */
 void slu_conn_end_output(struct slu_conn *conn);
 

@@ -68,6 +68,7 @@ struct slu_talk {
     bool refused, rested, served, caller_left;
     uint32_t body_most;
     size_t dropped; /* bytes read only to be dropped */
+    size_t unread;  /* bytes of the answer that had not arrived when last looked at */
     uint64_t began_us, body_began_us, bytes_out;
     void *user;
     struct slu_http1 reader;
@@ -218,15 +219,6 @@ static void on_drained(struct slu_conn *conn, void *argument)
     advance(talk);
 }
 
-static void on_progress(struct slu_conn *conn, void *argument)
-{
-    struct slu_talk *talk = argument;
-
-    (void)conn;
-    if (talk->phase == WRITE)
-        set_deadline(talk, D_WRITE);
-}
-
 /* The end of the caller's side is taken as leaving, whether it still reads or not: so does a proxy
  * with abortonclose, and nobody can tell the two apart. */
 static void on_closed(struct slu_conn *conn, const struct slu_fault *fault, void *argument)
@@ -242,7 +234,6 @@ static void on_closed(struct slu_conn *conn, const struct slu_fault *fault, void
 static const struct slu_conn_events conn_events = {
     .readable = on_readable,
     .drained = on_drained,
-    .progress = on_progress,
     .closed = on_closed,
 };
 
@@ -423,10 +414,17 @@ static enum move head(struct slu_talk *talk)
     return MOVED;
 }
 
+static enum move begin_write(struct slu_talk *talk)
+{
+    if (!talk->flushed)
+        talk->unread = slu_conn_unacknowledged(talk->conn);
+    return go_on(talk, WRITE, talk->flushed ? NO_DEADLINE : D_WRITE);
+}
+
 static enum move judge(struct slu_talk *talk)
 {
     if (talk->answered)
-        return go_on(talk, WRITE, D_WRITE);
+        return begin_write(talk);
     if (!talk->wanted)
         return STAY;
     slu_http1_limit_body(&talk->reader, talk->body_most);
@@ -453,7 +451,7 @@ static enum move body(struct slu_talk *talk)
     struct slu_server *server = talk->server;
 
     if (talk->answered)
-        return go_on(talk, WRITE, D_WRITE);
+        return begin_write(talk);
     if (talk->late)
         return refuse_late(talk);
     switch (pull(talk)) {
@@ -474,7 +472,7 @@ static enum move body(struct slu_talk *talk)
 
 static enum move work(struct slu_talk *talk)
 {
-    return talk->answered ? go_on(talk, WRITE, D_WRITE) : STAY;
+    return talk->answered ? begin_write(talk) : STAY;
 }
 
 static enum move write_answer(struct slu_talk *talk)
@@ -584,11 +582,24 @@ static void advance(struct slu_talk *talk)
 
 /* The tick */
 
+/* A caller that reads slowly, but reads, has not let the write's deadline pass. */
+static bool still_reads(struct slu_talk *talk)
+{
+    size_t before = talk->unread;
+
+    talk->unread = slu_conn_unacknowledged(talk->conn);
+    return talk->unread < before;
+}
+
 static void expire(struct slu_talk *talk)
 {
     enum deadline which = talk->deadline;
 
     set_deadline(talk, NO_DEADLINE);
+    if (which == D_WRITE && still_reads(talk)) {
+        set_deadline(talk, D_WRITE);
+        return;
+    }
     if (which == D_BODY || (which == D_HEAD && talk->phase == HEAD))
         talk->late = true;
     else
@@ -713,8 +724,8 @@ static bool read_address(struct slu_str text, struct sockaddr_storage *ret_addre
 
 static bool open_listener(struct slu_server *server, const char *address, struct slu_fault *fault)
 {
-    unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE |
-                     LEV_OPT_REUSEABLE_PORT | LEV_OPT_BIND_IPV6ONLY;
+    unsigned flags =
+        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE | LEV_OPT_REUSEABLE_PORT;
     struct sockaddr_storage where;
     struct sockaddr *any = (struct sockaddr *)&where;
     int length;
@@ -723,6 +734,8 @@ static bool open_listener(struct slu_server *server, const char *address, struct
     if (!read_address(slu_str_of(address), &where, &length))
         return slu_fault_set(fault, SLU_FAULT_CONFIG, address,
                              "this is no address with a port, like 127.0.0.1:8080 or [::1]:8080");
+    if (where.ss_family == AF_INET6)
+        flags |= LEV_OPT_BIND_IPV6ONLY;
     server->listener = evconnlistener_new_bind(slu_loop_base(server->loop), on_accept, server,
                                                flags, -1, any, length);
     if (!server->listener ||
