@@ -148,6 +148,25 @@ struct slu_poll {
 };
 const struct slu_poll *slu_table_poll(const struct slu_table *table, enum slu_operation operation);
 
+/* How to look up whether a write of unknown end took effect; NULL for reads. */
+struct slu_find_by {
+    enum slu_operation operation; /* SLU_OP_COUNT: never, `never` says why */
+    const struct slu_str *match;  /* canonical pointers; what the request lacks is not compared */
+    size_t match_count;
+    uint32_t visible_after_ms; /* a look that finds nothing is repeated until then */
+    struct slu_str never;
+};
+const struct slu_find_by *slu_table_find_by(const struct slu_table *table,
+                                            enum slu_operation operation);
+/* The operation that undoes this one, or SLU_OP_COUNT (then ret_never says why). */
+enum slu_operation slu_table_undo(const struct slu_table *table, enum slu_operation operation,
+                                  struct slu_str *ret_never);
+/* The header that carries an idempotency token and its longest value; empty when there is none. */
+struct slu_str slu_table_token(const struct slu_table *table, enum slu_operation operation,
+                               uint32_t *ret_most);
+/* Canonical pointer: writes with the same value there must not overlap; or empty. */
+struct slu_str slu_table_serialize_by(const struct slu_table *table, enum slu_operation operation);
+
 /* ---- server role: a cloud's own client calls us
  * ------------------------------------------------------ */
 
@@ -188,7 +207,8 @@ SLU_NODISCARD bool slu_table_write_error(const struct slu_table *table,
                                          struct slu_response *ret_response,
                                          struct slu_fault *fault);
 
-/* An id of the shape this dialect's ids have (the limits of the row for /id), for the memory cloud. */
+/* An id of the shape this dialect's ids have (the limits of the row for /id), for the memory cloud.
+ */
 struct slu_str slu_table_make_id(const struct slu_table *table, const unsigned char random[16],
                                  struct slu_arena *arena);
 

@@ -1,0 +1,358 @@
+/*
+ * The server role: which call a received request is, what it says, and the answer in the dialect's
+ * own words. A request fits a step by method, path and action; templates then yield the variables.
+ */
+#include "codec/json.h"
+#include "mapping/errors_internal.h"
+
+enum { PARAMS_MOST = 512 };
+
+struct visit {
+    const struct slu_table *table;
+    const struct slu_request *request;
+    struct slu_arena *arena;
+    struct slu_params query; /* of the URL */
+    struct slu_value *flat;  /* of URL and form together, when the dialect speaks in parameters */
+};
+
+/* ---- parameters ---- */
+
+static bool is_form(const struct slu_request *request)
+{
+    struct slu_str type = slu_headers_value(&request->headers, SLU_STR("content-type"));
+
+    return slu_str_eq_nocase(slu_str_trim(slu_str_cut(&type, ';')),
+                             SLU_STR("application/x-www-form-urlencoded"));
+}
+
+static bool join_params(struct visit *visit, const struct slu_params *form, struct slu_fault *fault)
+{
+    struct slu_params all = {.count = 0};
+    size_t size = sizeof(struct slu_param);
+    struct slu_mistakes mistakes;
+
+    slu_mistakes_init(&mistakes, visit->arena);
+    all.items = slu_arena_get(visit->arena, (visit->query.count + form->count + 1) * size);
+    if (!all.items)
+        return slu_fault_memory(fault);
+    for (size_t i = 0; i < visit->query.count; i++)
+        all.items[all.count++] = visit->query.items[i];
+    for (size_t i = 0; i < form->count; i++)
+        all.items[all.count++] = form->items[i];
+    visit->flat = slu_params_to_value(visit->arena, &all, &mistakes);
+    if (mistakes.first)
+        return slu_fault_set(fault, SLU_FAULT_BAD_PARAMETER, "parameter",
+                             "the parameter %.*s is given twice", SLU_FMT(mistakes.first->pointer));
+    return visit->flat || slu_fault_memory(fault);
+}
+
+static bool read_params(struct visit *visit, struct slu_fault *fault)
+{
+    struct slu_params form = {.count = 0};
+    struct slu_fault inner = {.kind = SLU_FAULT_NONE};
+
+    if (!slu_params_read(visit->arena, visit->request->query, false, PARAMS_MOST, &visit->query,
+                         &inner) ||
+        (visit->table->flat && is_form(visit->request) &&
+         !slu_params_read(visit->arena, visit->request->body, true, PARAMS_MOST, &form, &inner)))
+        return visit->arena->failed
+                   ? slu_fault_memory(fault)
+                   : slu_fault_set(fault, SLU_FAULT_BAD_PARAMETER, "parameter", "%s", inner.words);
+    return !visit->table->flat || join_params(visit, &form, fault);
+}
+
+/* A parameter of the URL (or form) by name; false when it is absent. */
+static bool find_param(const struct visit *visit, struct slu_str name, struct slu_str *ret_value)
+{
+    const struct slu_param *param;
+    const struct slu_value *value;
+
+    if (visit->flat) {
+        value = slu_value_find(visit->flat, name);
+        if (value)
+            *ret_value = value->text;
+        return value;
+    }
+    param = slu_params_find(&visit->query, name);
+    if (param)
+        *ret_value = param->value;
+    return param;
+}
+
+static bool find_header(const struct visit *visit, struct slu_str name, struct slu_str *ret_value)
+{
+    const struct slu_header *header = slu_headers_find(&visit->request->headers, name);
+
+    if (header)
+        *ret_value = header->value;
+    return header;
+}
+
+/* ---- does a step fit? ---- */
+
+static bool method_fits(const struct slu_step *step, struct slu_str method)
+{
+    if (slu_str_eq(step->method, method))
+        return true;
+    for (size_t i = 0; i < step->also_count; i++)
+        if (slu_str_eq(step->also[i], method))
+            return true;
+    return false;
+}
+
+static bool action_in(const struct visit *visit, const struct slu_named_templates *named,
+                      bool header, struct slu_str *ret_action)
+{
+    for (size_t i = 0; i < named->count; i++)
+        if (named->items[i].action &&
+            (header ? find_header(visit, named->items[i].name, ret_action)
+                    : find_param(visit, named->items[i].name, ret_action)))
+            return true;
+    return false;
+}
+
+/* The call's name stands where any signing scheme, or the call itself, puts {action}. */
+static bool action_fits(const struct visit *visit, const struct slu_step *step)
+{
+    struct slu_str action;
+
+    if (step->action.n == 0)
+        return true;
+    for (size_t i = 0; i < visit->table->scheme_count; i++)
+        if (action_in(visit, &step->scheme_headers[i], true, &action) ||
+            action_in(visit, &step->scheme_query[i], false, &action))
+            return slu_str_eq(action, step->action);
+    if (action_in(visit, &visit->table->headers, true, &action) ||
+        action_in(visit, &step->headers, true, &action) ||
+        action_in(visit, &step->query, false, &action))
+        return slu_str_eq(action, step->action);
+    return false;
+}
+
+static bool parameter_fault(struct slu_fault *fault, struct slu_str name, const char *words)
+{
+    return slu_fault_set(fault, SLU_FAULT_BAD_PARAMETER, "parameter", "%.*s %s", SLU_FMT(name),
+                         words);
+}
+
+/* Takes the variables of one list of templates; what was received must agree with constants. */
+static bool take_named(const struct visit *visit, const struct slu_named_templates *named,
+                       bool header, struct slu_vars *vars, struct slu_fault *fault)
+{
+    for (size_t i = 0; i < named->count; i++) {
+        const struct slu_named_template *item = &named->items[i];
+        struct slu_str value;
+
+        if (item->action || (item->template.fixed && !item->checked) ||
+            !(header ? find_header(visit, item->name, &value)
+                     : find_param(visit, item->name, &value)))
+            continue;
+        if (!slu_template_match(visit->arena, &item->template, value, false, vars))
+            return parameter_fault(fault, item->name, "has a value that does not fit this call");
+    }
+    return true;
+}
+
+static bool wants_id(const struct slu_step *step)
+{
+    for (size_t i = 0; i < step->query.count; i++)
+        for (size_t k = 0; k < step->query.items[i].template.count; k++) {
+            const struct slu_piece *piece = &step->query.items[i].template.pieces[k];
+
+            if (piece->variable && slu_str_is(piece->text, "id"))
+                return true;
+        }
+    return false;
+}
+
+static struct slu_str name_of_id(const struct slu_step *step)
+{
+    for (size_t i = 0; i < step->query.count; i++)
+        if (slu_str_is(step->query.items[i].template.text, "{id}"))
+            return step->query.items[i].name;
+    return SLU_STR("the id");
+}
+
+/* The variables of a step that fits; a fault in "parameter" when one is missing or wrong. */
+static bool take_variables(const struct visit *visit, const struct slu_step *step,
+                           struct slu_vars *vars, struct slu_fault *fault)
+{
+    const struct slu_table *table = visit->table;
+
+    if (!take_named(visit, &step->query, false, vars, fault) ||
+        !take_named(visit, &step->headers, true, vars, fault) ||
+        !take_named(visit, &table->headers, true, vars, fault))
+        return false;
+    for (size_t i = 0; i < table->scheme_count; i++)
+        if (!take_named(visit, &step->scheme_query[i], false, vars, fault) ||
+            !take_named(visit, &step->scheme_headers[i], true, vars, fault))
+            return false;
+    if (wants_id(step) && !slu_vars_get(vars, SLU_STR("id")).p)
+        return parameter_fault(fault, name_of_id(step), "is missing");
+    return true;
+}
+
+/* ---- which call? ---- */
+
+struct search {
+    bool path, method; /* one fitted so far */
+    struct slu_fault first;
+    bool found;
+    struct slu_match match;
+};
+
+static void try_step(const struct visit *visit, enum slu_operation operation, size_t index,
+                     struct search *search)
+{
+    const struct slu_step *step = &visit->table->plans[operation].steps[index];
+    struct slu_vars vars = {.count = 0};
+
+    if (!slu_template_match(visit->arena, &step->path, visit->request->path, true, &vars))
+        return;
+    if (!action_fits(visit, step))
+        return;
+    search->path = true;
+    if (!method_fits(step, visit->request->method))
+        return;
+    search->method = true;
+    if (!take_variables(visit, step, &vars, &search->first))
+        return;
+    search->found = true;
+    search->match = (struct slu_match){.operation = operation, .step = index, .vars = vars};
+}
+
+static bool search_steps(const struct visit *visit, struct search *search, struct slu_fault *fault)
+{
+    for (int i = 0; i < SLU_OP_COUNT && !search->found; i++)
+        for (size_t k = 0; k < visit->table->plans[i].step_count && !search->found; k++)
+            try_step(visit, (enum slu_operation)i, k, search);
+    if (visit->arena->failed)
+        return slu_fault_memory(fault);
+    if (search->found)
+        return true;
+    if (search->method)
+        return slu_fault_set(fault, search->first.kind, search->first.place, "%s",
+                             search->first.words);
+    if (search->path)
+        return slu_fault_set(fault, SLU_FAULT_METHOD_NOT_ALLOWED, "method",
+                             "this call is not made with %.*s", SLU_FMT(visit->request->method));
+    return slu_fault_set(fault, SLU_FAULT_NOT_FOUND, "route", "there is no such call here");
+}
+
+static bool read_body(const struct visit *visit, struct slu_match *match, struct slu_fault *fault)
+{
+    struct slu_mistakes mistakes;
+
+    slu_mistakes_init(&mistakes, visit->arena);
+    match->native = slu_json_read(visit->arena, visit->request->body,
+                                  (struct slu_json_limits){.nodes = 0}, &mistakes);
+    if (slu_value_is(match->native, SLU_OBJECT))
+        return true;
+    if (visit->arena->failed)
+        return slu_fault_memory(fault);
+    if (match->native)
+        return slu_fault_set(fault, SLU_FAULT_BAD_JSON, "body", "the body must be an object");
+    return slu_fault_set(fault, SLU_FAULT_BAD_JSON, "body", "%.*s",
+                         SLU_FMT(mistakes.first ? mistakes.first->detail : SLU_STR("no JSON")));
+}
+
+bool slu_table_match(const struct slu_table *table, const struct slu_request *request,
+                     struct slu_arena *arena, struct slu_match *ret_match, struct slu_fault *fault)
+{
+    struct visit visit = {.table = table, .request = request, .arena = arena};
+    struct search search = {.found = false};
+    const struct slu_step *step;
+
+    if (!read_params(&visit, fault) || !search_steps(&visit, &search, fault))
+        return false;
+    step = &table->plans[search.match.operation].steps[search.match.step];
+    if (step->takes && table->flat)
+        search.match.native = visit.flat;
+    else if (step->takes && !read_body(&visit, &search.match, fault))
+        return false;
+    *ret_match = search.match;
+    return true;
+}
+
+bool slu_table_read_request(const struct slu_table *table, const struct slu_match *match,
+                            struct slu_arena *arena, struct slu_mistakes *mistakes,
+                            struct slu_value **ret_canonical)
+{
+    const struct slu_step *step = &table->plans[match->operation].steps[match->step];
+    size_t before = mistakes->count;
+    struct slu_losses losses;
+    struct slu_run run;
+
+    *ret_canonical = NULL;
+    if (!match->native)
+        return true;
+    slu_losses_init(&losses, arena, false);
+    slu_run_init(&run, table, match->operation, SLU_REQUEST, step, &match->vars, arena, &losses,
+                 mistakes);
+    if (slu_run_read_slots(&run, match->native))
+        *ret_canonical = slu_run_assemble(&run);
+    if (!*ret_canonical && mistakes->count == before)
+        return slu_mistake(mistakes, SLU_FAULT_MEMORY, SLU_STR(""), "out of memory");
+    return *ret_canonical;
+}
+
+/* ---- the answer ---- */
+
+/* Body text and head of an answer; a NULL body is no memory. */
+bool slu_response_seal(struct slu_run *run, const struct slu_value *body,
+                       struct slu_response *response, struct slu_response *ret_response,
+                       struct slu_fault *fault)
+{
+    const struct slu_table *table = run->table;
+    struct slu_str id = slu_vars_get(run->vars, SLU_STR("request_id"));
+
+    if (run->mistakes->first && !run->arena->failed)
+        return slu_fault_set(fault, SLU_FAULT_INTERNAL, "", "%.*s %.*s",
+                             SLU_FMT(run->mistakes->first->pointer),
+                             SLU_FMT(run->mistakes->first->detail));
+    if (!body || run->arena->failed)
+        return slu_fault_memory(fault);
+    response->body = slu_json_text(run->arena, body);
+    if (!slu_headers_add(run->arena, &response->headers, SLU_STR("content-type"),
+                         SLU_STR("application/json")) ||
+        (table->request_id_header_count && id.p &&
+         !slu_headers_add(run->arena, &response->headers, table->request_id_headers[0], id)) ||
+        run->arena->failed)
+        return slu_fault_memory(fault);
+    *ret_response = *response;
+    return true;
+}
+
+/* An answer without any document, such as 204. */
+static bool seal_empty(struct slu_run *run, struct slu_response *response,
+                       struct slu_response *ret_response, struct slu_fault *fault)
+{
+    struct slu_str id = slu_vars_get(run->vars, SLU_STR("request_id"));
+
+    if (run->table->request_id_header_count && id.p &&
+        !slu_headers_add(run->arena, &response->headers, run->table->request_id_headers[0], id))
+        return slu_fault_memory(fault);
+    response->body = SLU_STR("");
+    *ret_response = *response;
+    return true;
+}
+
+bool slu_table_write_reply(const struct slu_table *table, enum slu_operation operation, size_t step,
+                           const struct slu_value *canonical, const struct slu_vars *vars,
+                           struct slu_arena *arena, struct slu_losses *losses,
+                           struct slu_response *ret_response, struct slu_fault *fault)
+{
+    struct slu_response response = {.status = 0};
+    struct slu_mistakes mistakes;
+    struct slu_run run;
+
+    slu_must(step < slu_table_steps(table, operation));
+    slu_mistakes_init(&mistakes, arena);
+    slu_run_init(&run, table, operation, SLU_REPLY, &table->plans[operation].steps[step], vars,
+                 arena, losses, &mistakes);
+    response.status = run.step->status[0];
+    if (!run.step->gives && run.step->envelope_count == 0)
+        return seal_empty(&run, &response, ret_response, fault);
+    return slu_response_seal(&run, slu_run_write_document(&run, canonical), &response, ret_response,
+                             fault);
+}

@@ -1,0 +1,247 @@
+/* Loading a table: read, check the shape, compile, prove, seal. Then it only answers. */
+#include "codec/json.h"
+#include "codec/shape.h"
+#include "mapping/table_internal.h"
+
+enum { TABLE_BYTES = 16 * 1024 * 1024 };
+
+void slu_table_free(struct slu_table *table)
+{
+    if (!table)
+        return;
+    json_decref(table->source);
+    slu_arena_done(&table->arena);
+    slu_mem_free(table);
+}
+
+/* The file's name without folders and ".json". */
+static struct slu_str stem(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    struct slu_str name = slu_str_of(slash ? slash + 1 : file);
+
+    if (slu_str_ends(name, SLU_STR(".json")))
+        name.n -= strlen(".json");
+    return name;
+}
+
+/* Takes the document. */
+static struct slu_table *load(struct slu_str name, json_t *source, struct slu_mistakes *mistakes)
+{
+    struct slu_table *loaded = slu_mem_new(sizeof(*loaded));
+    slu_auto(slu_table) *table = loaded;
+    struct slu_compile compile = {table, NULL, mistakes};
+    size_t before = mistakes->count;
+
+    if (!table) {
+        json_decref(source);
+        slu_mistake(mistakes, SLU_FAULT_MEMORY, SLU_STR(""), "out of memory");
+        return NULL;
+    }
+    slu_arena_init(&table->arena, TABLE_BYTES);
+    table->source = source;
+    compile.arena = &table->arena;
+    if (!slu_shape_check(&slu_table_shape, source, SLU_STR(""), mistakes))
+        return NULL;
+    if (!slu_str_eq(slu_ours_str(source, "dialect"), name))
+        slu_table_wrong(&compile, SLU_STR("/dialect"), "must be the file's name, \"%.*s\"",
+                        SLU_FMT(name));
+    slu_table_compile(&compile);
+    if (mistakes->count == before && !table->arena.failed)
+        slu_table_prove(&compile);
+    if (mistakes->count == before && !table->arena.failed)
+        slu_table_prove_cases(table, mistakes);
+    if (table->arena.failed)
+        slu_mistake(mistakes, SLU_FAULT_MEMORY, SLU_STR(""), "out of memory");
+    if (mistakes->count != before || mistakes->failed)
+        return NULL;
+    return slu_take(table);
+}
+
+struct slu_table *slu_table_load(const char *file, struct slu_mistakes *mistakes)
+{
+    json_t *source = slu_ours_read(file, mistakes);
+
+    return source ? load(stem(file), source, mistakes) : NULL;
+}
+
+struct slu_table *slu_table_load_text(struct slu_str name, struct slu_str text,
+                                      struct slu_mistakes *mistakes)
+{
+    json_error_t why;
+    json_t *source = json_loadb(text.p ? text.p : "", text.n, JSON_REJECT_DUPLICATES, &why);
+
+    if (json_is_object(source))
+        return load(name, source, mistakes);
+    slu_mistake(mistakes, SLU_FAULT_CONFIG, SLU_STR(""), "line %d: %s", why.line,
+                source ? "a table is an object" : why.text);
+    json_decref(source);
+    return NULL;
+}
+
+struct slu_str slu_table_dialect(const struct slu_table *table)
+{
+    return table->dialect;
+}
+
+struct slu_str slu_table_title(const struct slu_table *table)
+{
+    return table->title;
+}
+
+bool slu_table_serves(const struct slu_table *table, enum slu_operation operation)
+{
+    return (size_t)operation < SLU_OP_COUNT && table->plans[operation].served;
+}
+
+size_t slu_table_schemes(const struct slu_table *table, const struct slu_str **ret_names)
+{
+    *ret_names = table->schemes;
+    return table->scheme_count;
+}
+
+int slu_table_scheme_index(const struct slu_table *table, struct slu_str name)
+{
+    for (size_t i = 0; i < table->scheme_count; i++)
+        if (slu_str_eq(table->schemes[i], name))
+            return (int)i;
+    return -1;
+}
+
+size_t slu_table_parameters(const struct slu_table *table,
+                            const struct slu_table_parameter **ret_parameters)
+{
+    *ret_parameters = table->parameters;
+    return table->parameter_count;
+}
+
+bool slu_table_check_parameter(const struct slu_table *table, struct slu_str name,
+                               struct slu_str value, struct slu_str pointer,
+                               struct slu_mistakes *mistakes)
+{
+    const struct slu_value text = {.kind = SLU_STRING, .text = value};
+
+    for (size_t i = 0; i < table->parameter_count; i++)
+        if (slu_str_eq(table->parameters[i].name, name)) {
+            if (value.n == 0)
+                return slu_mistake(mistakes, SLU_FAULT_CONFIG, pointer, "must not be empty");
+            return !table->parameter_rules[i].limits ||
+                   slu_limits_check(table->parameter_rules[i].limits, &text, pointer,
+                                    SLU_FAULT_CONFIG, mistakes);
+        }
+    return slu_mistake(mistakes, SLU_FAULT_CONFIG, pointer,
+                       "the dialect %.*s has no parameter of this name", SLU_FMT(table->dialect));
+}
+
+size_t slu_table_steps(const struct slu_table *table, enum slu_operation operation)
+{
+    return slu_table_serves(table, operation) ? table->plans[operation].step_count : 0;
+}
+
+const struct slu_poll *slu_table_poll(const struct slu_table *table, enum slu_operation operation)
+{
+    return table->plans[operation].has_poll ? &table->plans[operation].poll : NULL;
+}
+
+const struct slu_find_by *slu_table_find_by(const struct slu_table *table,
+                                            enum slu_operation operation)
+{
+    return slu_table_serves(table, operation) && slu_operation_writes(operation)
+               ? &table->plans[operation].find_by
+               : NULL;
+}
+
+enum slu_operation slu_table_undo(const struct slu_table *table, enum slu_operation operation,
+                                  struct slu_str *ret_never)
+{
+    *ret_never = table->plans[operation].undo_never;
+    return slu_table_serves(table, operation) ? table->plans[operation].undo : SLU_OP_COUNT;
+}
+
+struct slu_str slu_table_token(const struct slu_table *table, enum slu_operation operation,
+                               uint32_t *ret_most)
+{
+    *ret_most = table->plans[operation].token_max;
+    return table->plans[operation].token_header;
+}
+
+struct slu_str slu_table_serialize_by(const struct slu_table *table, enum slu_operation operation)
+{
+    return table->plans[operation].serialize_by;
+}
+
+/* ---- documents ---- */
+
+/* The step whose document an operation is about: the last that has one on this side. */
+const struct slu_step *slu_table_main_step(const struct slu_table *table,
+                                           enum slu_operation operation, enum slu_side side)
+{
+    const struct slu_plan *plan = &table->plans[operation];
+
+    for (size_t i = plan->step_count; i-- > 0;)
+        if (side == SLU_REQUEST ? plan->steps[i].takes
+                                : plan->steps[i].gives || plan->steps[i].envelope_count)
+            return &plan->steps[i];
+    return NULL;
+}
+
+static const struct slu_step *find_step(const struct slu_table *table, enum slu_operation operation,
+                                        enum slu_side side, struct slu_mistakes *mistakes)
+{
+    const struct slu_step *step =
+        slu_table_serves(table, operation) ? slu_table_main_step(table, operation, side) : NULL;
+
+    if (!step)
+        slu_mistake(mistakes, SLU_FAULT_NOT_IMPLEMENTED, SLU_STR(""),
+                    "%.*s has no document in the %s of %s", SLU_FMT(table->dialect),
+                    side == SLU_REQUEST ? "request" : "reply", slu_operation_name(operation));
+    return step;
+}
+
+struct slu_value *slu_table_to_native(const struct slu_table *table, enum slu_operation operation,
+                                      enum slu_side side, const struct slu_value *canonical,
+                                      const struct slu_vars *vars, struct slu_arena *arena,
+                                      struct slu_losses *losses, struct slu_mistakes *mistakes)
+{
+    const struct slu_step *step = find_step(table, operation, side, mistakes);
+    size_t before = mistakes->count;
+    struct slu_run run;
+    struct slu_value *native;
+
+    if (!step)
+        return NULL;
+    slu_run_init(&run, table, operation, side, step, vars, arena, losses, mistakes);
+    native = slu_run_write_document(&run, canonical);
+    if (native && mistakes->count == before && !mistakes->failed)
+        return native;
+    if (mistakes->count == before)
+        slu_mistake(mistakes, SLU_FAULT_MEMORY, SLU_STR(""), "out of memory");
+    return NULL;
+}
+
+struct slu_value *slu_table_to_canonical(const struct slu_table *table,
+                                         enum slu_operation operation, enum slu_side side,
+                                         const struct slu_value *native,
+                                         const struct slu_vars *vars, struct slu_arena *arena,
+                                         struct slu_losses *losses, struct slu_mistakes *mistakes)
+{
+    const struct slu_step *step = find_step(table, operation, side, mistakes);
+    size_t before = mistakes->count;
+    struct slu_value *canonical;
+    struct slu_run run;
+    bool nothing;
+
+    if (!step)
+        return NULL;
+    if (!native || native->kind != SLU_OBJECT) {
+        slu_mistake(mistakes, SLU_FAULT_INVALID, SLU_STR(""), "a native document is an object");
+        return NULL;
+    }
+    slu_run_init(&run, table, operation, side, step, vars, arena, losses, mistakes);
+    canonical = slu_run_read_document(&run, native, &nothing);
+    if (nothing)
+        slu_mistake(mistakes, SLU_FAULT_INVALID, run.base, "there is no flow log here");
+    else if (!canonical && mistakes->count == before)
+        slu_mistake(mistakes, SLU_FAULT_MEMORY, SLU_STR(""), "out of memory");
+    return mistakes->count == before && !mistakes->failed ? canonical : NULL;
+}

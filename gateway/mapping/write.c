@@ -1,0 +1,666 @@
+/*
+ * Canonical to native: the rows write one after the other, then the table's `cannot` speaks for
+ * what no row took, then the caller's native members are passed through where no row stands.
+ *
+ * A node that is written but says nothing of its own (a null, a constant, a word for "something
+ * else") is marked: in a reply, a native member kept from the original speaks before it.
+ */
+#include "mapping/table_internal.h"
+
+#include "codec/json.h"
+
+enum { INDEXED_MOST = 1000 };
+
+static bool creating(const struct slu_run *run)
+{
+    return run->operation == SLU_OP_CREATE && run->side == SLU_REQUEST;
+}
+
+static const struct slu_slot *slot_of(const struct slu_run *run, const struct slu_row *row)
+{
+    return &run->table->slots[row->slot];
+}
+
+static void invalid(struct slu_run *run, struct slu_str pointer, const struct slu_value *value,
+                    const char *words)
+{
+    if (run->side == SLU_REQUEST)
+        slu_mistake(run->mistakes, SLU_FAULT_INVALID, pointer, "%s", words);
+    else
+        slu_run_lose(run, pointer, value, slu_str_of(words));
+}
+
+/* A native value at the row's place. */
+static void put(struct slu_run *run, const struct slu_row *row, struct slu_value *value)
+{
+    if (value && !slu_run_place(run->arena, &row->n, run->native, value) && !run->arena->failed)
+        slu_mistake(run->mistakes, SLU_FAULT_INTERNAL, row->n.pointer,
+                    "two rows of the mapping table write this place");
+}
+
+static void put_weak(struct slu_run *run, const struct slu_row *row, struct slu_value *value)
+{
+    if (value)
+        value->marked = true;
+    put(run, row, value);
+}
+
+/* ---- what the cloud lacks ---- */
+
+static bool listed(const struct slu_value *const *values, size_t count,
+                   const struct slu_value *value)
+{
+    for (size_t i = 0; i < count; i++)
+        if (slu_value_equal(values[i], value))
+            return true;
+    return false;
+}
+
+/* The entry of `cannot` that speaks about this value of the slot, or NULL. */
+static const struct slu_lack *lack_of(const struct slu_run *run, uint8_t slot,
+                                      const struct slu_value *value)
+{
+    for (size_t i = 0; i < run->rows->lack_count; i++) {
+        const struct slu_lack *lack = run->rows->lacks[i];
+
+        if (lack->slot == slot &&
+            (lack->word_count == 0 || listed(lack->words, lack->word_count, value)))
+            return lack;
+    }
+    return NULL;
+}
+
+/* Refuses a word that the table says the cloud lacks. */
+static bool word_lacks(struct slu_run *run, uint8_t slot, const struct slu_value *value)
+{
+    for (size_t i = 0; i < run->rows->lack_count; i++) {
+        const struct slu_lack *lack = run->rows->lacks[i];
+
+        if (lack->slot != slot || !listed(lack->words, lack->word_count, value))
+            continue;
+        if (!listed(lack->unless, lack->unless_count, value))
+            slu_run_refuse(run, run->table->slots[slot].pointer, value, lack->reason);
+        return true;
+    }
+    return false;
+}
+
+/* ---- rows ---- */
+
+static void miss(struct slu_run *run, const struct slu_row *row, uint8_t slot)
+{
+    struct slu_str pointer = run->table->slots[slot].pointer;
+
+    if (!creating(run))
+        return;
+    if (row->required)
+        invalid(run, pointer, NULL, "is required by this target");
+    else if (row->required_if_count &&
+             slu_conditions_hold(row->required_if, row->required_if_count, run->slots))
+        invalid(run, pointer, NULL, "is required by this target, as the rest of the request is");
+}
+
+/* Null in an update clears: possible where the cloud takes an empty text or list. */
+static void clear(struct slu_run *run, const struct slu_row *row, const struct slu_value *null)
+{
+    bool least = row->limits && row->limits->has_min && row->limits->min > 0;
+    enum slu_member_type type = slot_of(run, row)->member->type;
+
+    if (row->codec == SLU_CODEC_COPY && type == SLU_MEMBER_TEXT && !least)
+        put(run, row, slu_value_string(run->arena, SLU_STR("")));
+    else if (row->codec == SLU_CODEC_KV_LIST)
+        put(run, row, slu_value_new(run->arena, SLU_ARRAY));
+    else
+        slu_run_refuse(run, slot_of(run, row)->pointer, null,
+                       SLU_STR("cannot be cleared on this target"));
+}
+
+/* The value a row has to say; NULL when there is none or all is said. */
+static const struct slu_value *value_for(struct slu_run *run, const struct slu_row *row)
+{
+    const struct slu_value *value = run->slots[row->slot];
+
+    if (!value) {
+        miss(run, row, row->slot);
+        return NULL;
+    }
+    if (value->kind == SLU_NULL) {
+        if (row->derived)
+            return NULL;
+        if (run->side == SLU_REQUEST)
+            clear(run, row, value);
+        else if (!run->flat)
+            put_weak(run, row, slu_value_new(run->arena, SLU_NULL));
+        return NULL;
+    }
+    if (word_lacks(run, row->slot, value))
+        return NULL;
+    if (!slu_member_takes(slot_of(run, row)->member, value)) {
+        invalid(run, slot_of(run, row)->pointer, value, "is of a kind that this member is not");
+        return NULL;
+    }
+    if (row->limits && run->side == SLU_REQUEST &&
+        !slu_limits_check(row->limits, value, slot_of(run, row)->pointer, SLU_FAULT_INVALID,
+                          run->mistakes))
+        return NULL;
+    return value;
+}
+
+/* A word that only means "something else" is what the cloud's own word, kept aside, says better. */
+static bool kept_aside(const struct slu_run *run, const struct slu_row *row,
+                       const struct slu_value *value)
+{
+    return run->side == SLU_REPLY && row->words && row->words->otherwise &&
+           slu_value_equal(row->words->otherwise, value) && run->slots[run->table->native_slot] &&
+           slu_path_get(&row->n, run->slots[run->table->native_slot]);
+}
+
+static void check_derived(struct slu_run *run, const struct slu_row *row,
+                          const struct slu_value *value)
+{
+    const struct slu_value *native = slu_path_get(&row->n, run->native), *back = NULL;
+    struct slu_str why;
+
+    if (native)
+        back = slu_codec_to_canonical(run, row, native, &why);
+    if (!back || !slu_value_equal(back, value))
+        slu_run_refuse(run, slot_of(run, row)->pointer, value,
+                       SLU_STR("does not agree with what the other members say on this target"));
+}
+
+static void write_single(struct slu_run *run, const struct slu_row *row)
+{
+    const struct slu_value *value = value_for(run, row);
+    struct slu_value *native;
+    struct slu_str why;
+
+    if (!value || kept_aside(run, row, value))
+        return;
+    if (row->derived) {
+        check_derived(run, row, value);
+        return;
+    }
+    native = slu_codec_to_native(run, row, value, &why);
+    if (!native)
+        slu_run_refuse(run, slot_of(run, row)->pointer, value, why);
+    else
+        put(run, row, native);
+}
+
+static void write_indexed(struct slu_run *run, const struct slu_row *row)
+{
+    const struct slu_value *value = value_for(run, row);
+    struct slu_str prefix = row->n.steps[row->n.count - 1];
+    size_t number = 0;
+
+    if (value && value->count > INDEXED_MOST) {
+        slu_run_refuse(run, slot_of(run, row)->pointer, value, SLU_STR("has too many members"));
+        return;
+    }
+    for (const struct slu_value *child = value ? value->first : NULL; child; child = child->next) {
+        number++;
+        slu_value_put(run->native,
+                      slu_arena_printf(run->arena, "%.*s.%zu.%.*s", SLU_FMT(prefix), number,
+                                       SLU_FMT(row->key)),
+                      slu_value_string(run->arena, child->name));
+        slu_value_put(run->native,
+                      slu_arena_printf(run->arena, "%.*s.%zu.%.*s", SLU_FMT(prefix), number,
+                                       SLU_FMT(row->value)),
+                      slu_value_string(run->arena, child->text));
+    }
+}
+
+/* The texts of all parts, or false when one is missing or cannot be said. */
+static bool join_parts(struct slu_run *run, const struct slu_row *row, struct slu_vars *ret_parts)
+{
+    size_t there = 0, nulls = 0;
+
+    *ret_parts = (struct slu_vars){.count = row->slot_count};
+    for (size_t i = 0; i < row->slot_count; i++) {
+        const struct slu_value *value = run->slots[row->slots[i]];
+
+        ret_parts->names[i] = row->digits[i];
+        nulls += slu_value_is(value, SLU_NULL);
+        if (slu_value_is(value, SLU_STRING)) {
+            ret_parts->values[i] = value->text;
+            there++;
+        } else if (value && value->kind != SLU_NULL) {
+            invalid(run, run->table->slots[row->slots[i]].pointer, value, "is no text");
+            return false;
+        }
+    }
+    if (there == row->slot_count)
+        return true;
+    if (nulls && run->side == SLU_REPLY && there == 0)
+        put_weak(run, row, slu_value_new(run->arena, SLU_NULL));
+    for (size_t i = 0; i < row->slot_count; i++)
+        if (!ret_parts->values[i].p)
+            miss(run, row, row->slots[i]);
+        else
+            slu_run_refuse(run, run->table->slots[row->slots[i]].pointer, run->slots[row->slots[i]],
+                           SLU_STR("can only be sent together with the members it is joined with"));
+    return false;
+}
+
+static void write_join(struct slu_run *run, const struct slu_row *row)
+{
+    struct slu_vars parts;
+    struct slu_str text, missing, back[SLU_PARTS_MOST];
+    struct slu_run inner = *run;
+    bool same;
+
+    if (!join_parts(run, row, &parts))
+        return;
+    inner.vars = &parts;
+    text = slu_template_expand(&inner, &row->pattern, SLU_EXPAND_PLAIN, &missing);
+    same = text.p && slu_join_read(row, text, back);
+    for (size_t i = 0; same && i < row->slot_count; i++)
+        same = slu_str_eq(back[i], parts.values[i]);
+    if (!same) {
+        for (size_t i = 0; i < row->slot_count; i++)
+            slu_run_refuse(run, run->table->slots[row->slots[i]].pointer, run->slots[row->slots[i]],
+                           SLU_STR("holds a character that ends it in the target's form"));
+    } else if (row->derived) {
+        const struct slu_value *native = slu_path_get(&row->n, run->native);
+
+        if (!slu_value_is(native, SLU_STRING) || !slu_str_eq(native->text, text))
+            slu_run_refuse(run, run->table->slots[row->slots[0]].pointer, run->slots[row->slots[0]],
+                           SLU_STR("does not agree with what the other members say"));
+    } else {
+        put(run, row, slu_value_string(run->arena, text));
+    }
+}
+
+static void write_const(struct slu_run *run, const struct slu_row *row)
+{
+    const struct slu_value *given = row->slot == SLU_NO_SLOT ? NULL : run->slots[row->slot];
+    struct slu_value *native;
+
+    if (given && given->kind != SLU_NULL && !slu_value_equal(given, row->canonical)) {
+        if (!word_lacks(run, row->slot, given))
+            slu_run_refuse(run, slot_of(run, row)->pointer, given,
+                           SLU_STR("the target has one fixed value here, another one"));
+        return;
+    }
+    if (!row->has_n || row->derived)
+        return;
+    native = slu_value_share(run->arena, row->native);
+    if (native && run->flat && native->kind != SLU_STRING) {
+        native->text = native->kind == SLU_NUMBER ? native->text
+                       : native->truth            ? SLU_STR("true")
+                                                  : SLU_STR("false");
+        native->kind = SLU_STRING;
+    }
+    put_weak(run, row, native);
+}
+
+static void write_parameter(struct slu_run *run, const struct slu_row *row)
+{
+    struct slu_str value = slu_run_variable(run, row->parameter);
+    const struct slu_value *given = row->slot == SLU_NO_SLOT ? NULL : run->slots[row->slot];
+
+    if (row->has_n && value.p)
+        put_weak(run, row, slu_value_string(run->arena, value));
+    if (!given || given->kind == SLU_NULL)
+        return;
+    if (given->kind != SLU_STRING)
+        invalid(run, slot_of(run, row)->pointer, given, "is no text");
+    else if (!value.p || !slu_str_eq(value, given->text))
+        slu_run_refuse(run, slot_of(run, row)->pointer, given,
+                       SLU_STR("differs from what the target is configured with"));
+}
+
+static void write_row(struct slu_run *run, const struct slu_row *row)
+{
+    switch (row->codec) {
+    case SLU_CODEC_COPY:
+    case SLU_CODEC_ENUM:
+    case SLU_CODEC_SCALE:
+    case SLU_CODEC_BOOL_TEXT:
+    case SLU_CODEC_KV_LIST:
+    case SLU_CODEC_WRAP:
+    case SLU_CODEC_TIME:
+        write_single(run, row);
+        break;
+    case SLU_CODEC_INDEXED:
+        write_indexed(run, row);
+        break;
+    case SLU_CODEC_JOIN:
+        write_join(run, row);
+        break;
+    case SLU_CODEC_CONST:
+        write_const(run, row);
+        break;
+    case SLU_CODEC_PARAMETER:
+        write_parameter(run, row);
+        break;
+    case SLU_CODEC_COUNT:
+        break;
+    }
+}
+
+/* ---- members that no row took ---- */
+
+static void leave(struct slu_run *run, uint8_t index)
+{
+    const struct slu_slot *slot = &run->table->slots[index];
+    const struct slu_value *value = run->slots[index];
+    const struct slu_lack *lack = lack_of(run, index, value);
+
+    if (lack && listed(lack->unless, lack->unless_count, value))
+        return;
+    if (lack)
+        slu_run_refuse(run, slot->pointer, value, lack->reason);
+    else if (run->rows->fixed >> index & 1)
+        slu_run_refuse(run, slot->pointer, value, SLU_STR("cannot be changed on this target"));
+    else if (run->side == SLU_REQUEST && !slot->member->in_request)
+        invalid(run, slot->pointer, value, "is told by the cloud and cannot be sent");
+    else if (run->side == SLU_REQUEST || !run->step->echo)
+        slu_run_refuse(run, slot->pointer, value, SLU_STR("has no place on this target"));
+}
+
+/* An object that the table lacks as a whole is told once, not by each of its members. */
+static bool told_with_parent(const struct slu_run *run, const struct slu_slot *slot)
+{
+    return slot->parent != SLU_NO_SLOT &&
+           lack_of(run, slot->parent, run->slots[slot->parent]) != NULL;
+}
+
+static void look_for_rest(struct slu_run *run)
+{
+    if (run->side == SLU_REQUEST && run->operation != SLU_OP_CREATE &&
+        run->operation != SLU_OP_UPDATE)
+        return;
+    for (uint8_t i = 0; i < run->table->slot_count; i++) {
+        const struct slu_slot *slot = &run->table->slots[i];
+        const struct slu_value *value = run->slots[i];
+
+        if (!value || !slot->member->translated || run->rows->covered >> i & 1)
+            continue;
+        if (value->kind == SLU_NULL && (run->side == SLU_REPLY || creating(run)))
+            continue;
+        if (slot->inner ? value->kind != SLU_OBJECT || (value->count && lack_of(run, i, value))
+                        : !told_with_parent(run, slot))
+            leave(run, i);
+    }
+}
+
+/* ---- native members passed through ---- */
+
+bool slu_step_knows(const struct slu_table *table, const struct slu_step *step, struct slu_str name)
+{
+    for (size_t i = 0; i < step->query.count; i++)
+        if (slu_str_eq(step->query.items[i].name, name))
+            return true;
+    for (size_t i = 0; i < table->scheme_count; i++) {
+        for (size_t k = 0; k < step->scheme_query[i].count; k++)
+            if (slu_str_eq(step->scheme_query[i].items[k].name, name))
+                return true;
+        for (size_t k = 0; k < table->signing[i].own_count; k++)
+            if (slu_str_eq(table->signing[i].own[k], name))
+                return true;
+    }
+    return false;
+}
+
+size_t slu_indexed_number(struct slu_str prefix, struct slu_str name, struct slu_str *ret_rest)
+{
+    struct slu_str rest = name, digits;
+    uint64_t number;
+
+    if (!slu_str_starts(name, prefix) || name.n <= prefix.n || name.p[prefix.n] != '.')
+        return 0;
+    rest.p += prefix.n + 1;
+    rest.n -= prefix.n + 1;
+    digits = slu_str_cut(&rest, '.');
+    if (!slu_str_to_u64(digits, &number) || digits.p[0] == '0' || number > INDEXED_MOST || !rest.p)
+        return 0;
+    *ret_rest = rest;
+    return (size_t)number;
+}
+
+enum claim { FREE, AROUND, TAKEN };
+
+static bool inside(struct slu_str pointer, struct slu_str outer)
+{
+    return pointer.n > outer.n && slu_str_starts(pointer, outer) && pointer.p[outer.n] == '/';
+}
+
+/* Does a row of this operation stand at, in or around the place? */
+static enum claim claim_of(const struct slu_run *run, struct slu_str pointer, struct slu_str name)
+{
+    enum claim claim = FREE;
+
+    for (size_t i = 0; i < run->table->row_count; i++) {
+        const struct slu_row *row = &run->table->rows[i];
+        struct slu_str rest;
+
+        if (!row->has_n || !row->requests || !(row->operations >> run->operation & 1))
+            continue;
+        if (slu_str_eq(pointer, row->n.pointer) || inside(pointer, row->n.pointer))
+            return TAKEN;
+        if (row->codec == SLU_CODEC_INDEXED &&
+            slu_indexed_number(row->n.steps[row->n.count - 1], name, &rest))
+            return TAKEN;
+        if (inside(row->n.pointer, pointer))
+            claim = AROUND;
+    }
+    return run->flat && slu_step_knows(run->table, run->step, name) ? TAKEN : claim;
+}
+
+static void merge(struct slu_run *run, struct slu_value *into, const struct slu_value *from,
+                  struct slu_str pointer);
+
+static void collide(struct slu_run *run, struct slu_str pointer, const struct slu_value *value)
+{
+    slu_run_refuse(run, slu_arena_join(run->arena, SLU_STR("/native"), pointer), value,
+                   SLU_STR("another member of the flow log stands at this place"));
+}
+
+static void pass_flat(struct slu_run *run, struct slu_value *into, const struct slu_value *value,
+                      struct slu_str pointer)
+{
+    struct slu_str text = value->text;
+
+    if (value->kind == SLU_ARRAY || value->kind == SLU_OBJECT || value->kind == SLU_NULL) {
+        slu_run_refuse(run, slu_arena_join(run->arena, SLU_STR("/native"), pointer), value,
+                       SLU_STR("must be a text: the target's parameters are a flat list"));
+        return;
+    }
+    if (value->kind == SLU_BOOL)
+        text = value->truth ? SLU_STR("true") : SLU_STR("false");
+    slu_value_put(into, value->name, slu_value_string(run->arena, text));
+}
+
+static void pass_new(struct slu_run *run, struct slu_value *into, const struct slu_value *value,
+                     struct slu_str pointer)
+{
+    enum claim claim =
+        run->side == SLU_REQUEST ? claim_of(run, pointer, value->name) : (enum claim)FREE;
+    struct slu_value *made;
+
+    if (claim == TAKEN || (claim == AROUND && value->kind != SLU_OBJECT)) {
+        collide(run, pointer, value);
+    } else if (claim == AROUND) {
+        made = slu_value_new(run->arena, SLU_OBJECT);
+        slu_value_put(into, value->name, made);
+        if (made)
+            merge(run, made, value, pointer);
+    } else if (run->flat) {
+        pass_flat(run, into, value, pointer);
+    } else {
+        slu_value_put(into, value->name, slu_value_share(run->arena, value));
+    }
+}
+
+static void merge(struct slu_run *run, struct slu_value *into, const struct slu_value *from,
+                  struct slu_str pointer)
+{
+    slu_value_each (child, from) {
+        struct slu_value *there = slu_value_find(into, child->name);
+        struct slu_str place = slu_pointer_member(run->arena, pointer, child->name);
+
+        if (!there)
+            pass_new(run, into, child, place);
+        else if (there->kind == SLU_OBJECT && child->kind == SLU_OBJECT && !there->marked)
+            merge(run, there, child, place);
+        else if (run->side == SLU_REPLY && there->marked)
+            slu_value_set(into, child->name, slu_value_share(run->arena, child));
+        else if (run->side == SLU_REQUEST || !slu_value_equal(there, child))
+            collide(run, place, child);
+    }
+}
+
+static void pass_native(struct slu_run *run)
+{
+    const struct slu_value *native = run->slots[run->table->native_slot];
+
+    if (!native || native->kind == SLU_NULL)
+        return;
+    if (native->kind == SLU_OBJECT)
+        merge(run, run->native, native, SLU_STR(""));
+    else
+        invalid(run, SLU_STR("/native"), native, "must be an object");
+}
+
+/* ---- one flow log ---- */
+
+/* What the request means before the rows look: nulls say nothing, defaults stand in, and a switch
+ * knows its position. */
+static void prepare(struct slu_run *run)
+{
+    static const struct slu_value on = {.kind = SLU_BOOL, .truth = true}, off = {.kind = SLU_BOOL};
+
+    if (run->side == SLU_REPLY)
+        return;
+    if (run->operation == SLU_OP_ENABLE || run->operation == SLU_OP_DISABLE)
+        run->slots[slu_slot_find(run->table, SLU_STR("/enabled"))] =
+            run->operation == SLU_OP_ENABLE ? &on : &off;
+    if (!creating(run))
+        return;
+    for (uint8_t i = 0; i < run->table->slot_count; i++)
+        if (slu_value_is(run->slots[i], SLU_NULL))
+            run->slots[i] = NULL;
+    for (size_t i = 0; i < run->rows->count; i++) {
+        const struct slu_row *row = run->rows->writing[i];
+
+        if (row->fallback && !run->slots[row->slot])
+            run->slots[row->slot] = row->fallback;
+    }
+}
+
+void slu_run_write(struct slu_run *run, const struct slu_value *canonical)
+{
+    memset(run->slots, 0, sizeof(run->slots));
+    slu_run_spread(run, canonical, run->mistakes);
+    prepare(run);
+    for (size_t i = 0; i < run->rows->count; i++)
+        write_row(run, run->rows->writing[i]);
+    look_for_rest(run);
+    pass_native(run);
+}
+
+/* ---- whole documents ---- */
+
+static struct slu_value *envelope_value(struct slu_run *run, const struct slu_envelope *envelope)
+{
+    struct slu_str text, missing;
+
+    if (envelope->constant)
+        return slu_value_share(run->arena, envelope->constant);
+    text = slu_template_expand(run, &envelope->template, SLU_EXPAND_PLAIN, &missing);
+    if (!text.p)
+        return NULL;
+    if (envelope->template.count == 1 && slu_str_is(envelope->template.text, "{count}"))
+        return slu_value_number(run->arena, text);
+    return slu_value_string(run->arena, text);
+}
+
+void slu_run_envelope(struct slu_run *run, const struct slu_envelope *envelope, size_t count,
+                      struct slu_value *root)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct slu_value *value = envelope_value(run, &envelope[i]);
+
+        if (value && !slu_run_place(run->arena, &envelope[i].path, root, value) &&
+            !run->arena->failed)
+            slu_mistake(run->mistakes, SLU_FAULT_INTERNAL, envelope[i].path.pointer,
+                        "two members of the mapping table write this place");
+    }
+}
+
+static void write_items(struct slu_run *run, const struct slu_value *canonical,
+                        struct slu_value *list)
+{
+    size_t index = 0;
+
+    slu_value_each (flow_log, canonical) {
+        run->native = slu_value_new(run->arena, SLU_OBJECT);
+        if (!run->native)
+            return;
+        run->prefix = slu_pointer_item(run->arena, SLU_STR(""), index++);
+        slu_value_append(list, run->native);
+        slu_run_write(run, flow_log);
+    }
+    run->prefix = SLU_STR_NONE;
+}
+
+static struct slu_value *write_list(struct slu_run *run, const struct slu_value *canonical)
+{
+    struct slu_value *root = slu_value_new(run->arena, SLU_OBJECT);
+    struct slu_value *list = slu_value_new(run->arena, SLU_ARRAY);
+    struct slu_vars vars = *run->vars;
+
+    if (!root || !list || !slu_run_place(run->arena, &run->step->gives_at, root, list))
+        return NULL;
+    if (canonical && canonical->kind != SLU_ARRAY) {
+        invalid(run, SLU_STR(""), canonical, "a list of flow logs is an array");
+        return NULL;
+    }
+    if (canonical)
+        write_items(run, canonical, list);
+    if (slu_vars_set(&vars, SLU_STR("count"), slu_arena_printf(run->arena, "%u", list->count))) {
+        struct slu_run around = *run;
+
+        around.vars = &vars;
+        slu_run_envelope(&around, run->step->envelope, run->step->envelope_count, root);
+    }
+    return run->arena->failed ? NULL : root;
+}
+
+/* Members of a parameter list that templates fill; those without a value are left out here. */
+static void write_templates(struct slu_run *run, struct slu_value *root)
+{
+    struct slu_str missing;
+
+    for (size_t i = 0; i < run->step->query.count; i++) {
+        const struct slu_named_template *item = &run->step->query.items[i];
+        struct slu_str text = slu_template_expand(run, &item->template, SLU_EXPAND_PLAIN, &missing);
+
+        if (text.p)
+            slu_value_put(root, item->name, slu_value_string(run->arena, text));
+    }
+}
+
+struct slu_value *slu_run_write_document(struct slu_run *run, const struct slu_value *canonical)
+{
+    const struct slu_step *step = run->step;
+    bool there = run->side == SLU_REQUEST ? step->takes : step->gives;
+    struct slu_value *root;
+
+    if (run->side == SLU_REPLY && step->each)
+        return write_list(run, canonical);
+    root = slu_value_new(run->arena, SLU_OBJECT);
+    if (there && root) {
+        run->native = slu_run_enter(
+            run->arena, run->side == SLU_REQUEST ? &step->takes_at : &step->gives_at, root);
+        if (!run->native)
+            return NULL;
+        slu_run_write(run, canonical);
+    }
+    if (root && run->side == SLU_REPLY)
+        slu_run_envelope(run, step->envelope, step->envelope_count, root);
+    else if (root && run->flat)
+        write_templates(run, root);
+    return run->arena->failed ? NULL : root;
+}
