@@ -514,6 +514,38 @@ static void become_open(struct slu_conn *conn)
         read_open(conn); /* the peer's last flight may have brought data with it */
 }
 
+/* OpenSSL verifies no name when a session is resumed: the certificate the session began with must
+ * carry it. */
+static bool resumed_name_holds(SSL *ssl)
+{
+    X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+    X509 *certificate = SSL_get0_peer_certificate(ssl);
+    const char *host = X509_VERIFY_PARAM_get0_host(param, 0);
+    char *address;
+    bool holds;
+
+    if (!certificate)
+        return false;
+    if (host)
+        return X509_check_host(certificate, host, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) ==
+               1;
+    address = X509_VERIFY_PARAM_get1_ip_asc(param);
+    holds = address && X509_check_ip_asc(certificate, address, 0) == 1;
+    OPENSSL_free(address);
+    return holds;
+}
+
+static void finish_handshake(struct slu_conn *conn)
+{
+    if (SSL_is_server(conn->ssl) || !SSL_session_reused(conn->ssl) ||
+        resumed_name_holds(conn->ssl)) {
+        become_open(conn);
+        return;
+    }
+    fail(conn, "TLS: the session resumed belongs to another name");
+    tell_closed(conn, &conn->fault);
+}
+
 static void shake_hands(struct slu_conn *conn)
 {
     int result;
@@ -521,7 +553,7 @@ static void shake_hands(struct slu_conn *conn)
     ERR_clear_error();
     result = SSL_do_handshake(conn->ssl);
     if (result == 1) {
-        become_open(conn);
+        finish_handshake(conn);
         return;
     }
     switch (SSL_get_error(conn->ssl, result)) {

@@ -66,7 +66,7 @@ static inline void certs_remove(void)
  * for a set whose server certificate has ended, or from another authority. */
 static inline const char *cert(const char *name)
 {
-    static char paths[8][128];
+    static char paths[32][128];
     static unsigned next;
     char *path = paths[next++ % SLU_COUNT(paths)];
 
