@@ -7,6 +7,8 @@
  *   only              "read" (native to canonical) or "write", where one way is all there is
  *   loss              canonical pointers that get lost in that one way: a request is refused at
  *                     exactly these when strict, and written as `native` says when lenient
+ *   sent              the canonical request that this reply answers: read as the client role does,
+ *                     completed with what was sent and with what the table assumes
  *   refused           pointers at which the request is refused whatever the caller asks for;
  *                     canonical ones when writing, native ones when reading
  *
@@ -38,7 +40,7 @@ static struct slu_str texts[PAIRS_MOST + 4 * TABLES_MOST];
 static size_t text_count;
 
 static struct {
-    unsigned read, written, lossy, refused, errors;
+    unsigned read, written, lossy, refused, errors, wrong;
 } tally;
 
 static void show_mistakes(const char *where, const struct slu_mistakes *mistakes)
@@ -97,7 +99,7 @@ struct pair {
     const char *path;
     enum slu_operation operation;
     enum slu_side side;
-    const struct slu_value *file, *canonical, *native, *loss, *refused;
+    const struct slu_value *file, *canonical, *native, *loss, *refused, *sent;
     struct slu_vars vars;
     bool read, write;
 };
@@ -132,12 +134,48 @@ static struct pair read_pair(const struct loaded *loaded, const char *path)
     pair.native = slu_value_member(pair.file, "native");
     pair.loss = slu_value_member(pair.file, "loss");
     pair.refused = slu_value_member(pair.file, "refused");
+    pair.sent = slu_value_member(pair.file, "sent");
     read_vars(slu_value_member(pair.file, "vars"), &pair.vars);
     pair.read = !slu_str_is(only, "write");
     pair.write = !slu_str_is(only, "read");
-    if (pair.loss || pair.refused)
+    if (pair.loss || pair.refused || pair.sent)
         assert_true(pair.read != pair.write);
     return pair;
+}
+
+static struct slu_str body_text(const struct slu_value *body)
+{
+    struct slu_buf text;
+    struct slu_str copy;
+
+    if (!body)
+        return SLU_STR_NONE;
+    if (body->kind == SLU_STRING)
+        return body->text;
+    slu_buf_init(&text, 0);
+    slu_json_write(&text, body);
+    copy = slu_arena_str(&all, slu_buf_str(&text));
+    slu_buf_done(&text);
+    return copy;
+}
+
+/* What the client role makes of a reply. */
+static struct slu_outcome read_reply(const struct loaded *loaded, enum slu_operation operation,
+                                     int status, const struct slu_value *body,
+                                     const struct slu_value *sent, const struct slu_vars *vars,
+                                     struct slu_losses *losses)
+{
+    struct slu_response response = {.status = status, .body = body_text(body)};
+    struct slu_vars known = *vars;
+    struct slu_outcome outcome = {0};
+    struct slu_fault fault = {0};
+
+    assert_true(slu_headers_set(&all, &response.headers, SLU_STR("content-type"),
+                                SLU_STR("application/json")));
+    if (!slu_table_read_reply(loaded->table, operation, 0, &response, sent, &known, &all, losses,
+                              &outcome, &fault))
+        fail_msg("%s: %s", loaded->dialect, fault.words);
+    return outcome;
 }
 
 struct outcome {
@@ -152,6 +190,12 @@ static struct outcome translate(const struct pair *pair, bool write, bool lenien
 
     slu_losses_init(&outcome.losses, &all, lenient);
     slu_mistakes_init(&outcome.mistakes, &all);
+    if (pair->sent) {
+        outcome.value = read_reply(pair->loaded, pair->operation, 200, pair->native, pair->sent,
+                                   &pair->vars, &outcome.losses)
+                            .flow_log;
+        return outcome;
+    }
     outcome.value =
         write
             ? slu_table_to_native(pair->loaded->table, pair->operation, pair->side, pair->canonical,
@@ -178,7 +222,7 @@ static void require_value(const struct pair *pair, const char *way, const struct
                 SLU_FMT(slu_buf_str(&is)), SLU_FMT(slu_buf_str(&should)));
     slu_buf_done(&is);
     slu_buf_done(&should);
-    fail();
+    tally.wrong++;
 }
 
 static bool listed(const struct slu_value *pointers, struct slu_str pointer)
@@ -201,8 +245,9 @@ static void require_mistakes(const struct pair *pair, const struct outcome *outc
     if (right)
         return;
     show_mistakes(pair->path, &outcome->mistakes);
-    fail_msg("%s: %zu mistakes, %zu expected, or not at those pointers", pair->path,
-             outcome->mistakes.count, expected);
+    print_error("%s: %zu mistakes, %zu expected, or not at those pointers\n", pair->path,
+                outcome->mistakes.count, expected);
+    tally.wrong++;
 }
 
 static void require_losses(const struct pair *pair, const struct outcome *outcome,
@@ -220,8 +265,9 @@ static void require_losses(const struct pair *pair, const struct outcome *outcom
     for (const struct slu_loss *loss = outcome->losses.first; loss; loss = loss->next)
         print_error("%s: lost %.*s: %.*s\n", pair->path, SLU_FMT(loss->pointer),
                     SLU_FMT(loss->reason));
-    fail_msg("%s: %zu losses, %zu expected, or not at those pointers", pair->path,
-             outcome->losses.count, expected);
+    print_error("%s: %zu losses, %zu expected, or not at those pointers\n", pair->path,
+                outcome->losses.count, expected);
+    tally.wrong++;
 }
 
 static void check_way(const struct pair *pair, bool write)
@@ -258,7 +304,7 @@ static void read_folder(const struct loaded *loaded, const char *folder)
     int count = scandir(folder, &entries, NULL, alphasort);
 
     for (int i = 0; i < count; i++) {
-        char path[PATH_MOST];
+        char path[PATH_MOST + sizeof(entries[i]->d_name)];
 
         snprintf(path, sizeof(path), "%s/%s", folder, entries[i]->d_name);
         if (slu_str_ends(slu_str_of(entries[i]->d_name), SLU_STR(".json"))) {
@@ -293,6 +339,7 @@ static void pairs_hold_both_ways(void **state)
     }
     print_message("%zu pairs: %u written, %u read, %u with losses, %u refused\n", pair_count,
                   tally.written, tally.read, tally.lossy, tally.refused);
+    assert_int_equal(tally.wrong, 0);
 }
 
 static void own_cases_hold(void **state)
@@ -383,22 +430,6 @@ static void every_row_is_exercised(void **state)
 
 /* Errors. */
 
-static struct slu_str body_text(const struct slu_value *body)
-{
-    struct slu_buf text;
-    struct slu_str copy;
-
-    if (!body)
-        return SLU_STR_NONE;
-    if (body->kind == SLU_STRING)
-        return body->text;
-    slu_buf_init(&text, 0);
-    slu_json_write(&text, body);
-    copy = slu_arena_str(&all, slu_buf_str(&text));
-    slu_buf_done(&text);
-    return copy;
-}
-
 static const char *retry_name(enum slu_retry retry)
 {
     switch (retry) {
@@ -414,24 +445,16 @@ static const char *retry_name(enum slu_retry retry)
 
 static struct slu_outcome outcome_of(const struct loaded *loaded, const struct slu_value *row)
 {
-    struct slu_response response = {.body = body_text(slu_value_member(row, "body"))};
-    struct slu_outcome outcome = {0};
-    struct slu_vars vars = {0};
+    static const struct slu_vars none;
     struct slu_losses losses;
-    struct slu_fault fault = {0};
     enum slu_operation operation;
     int64_t status = 0;
 
     assert_true(slu_operation_of(member_text(row, "operation"), &operation));
     assert_true(slu_value_to_int(slu_value_member(row, "status"), &status));
-    response.status = (int)status;
-    assert_true(slu_headers_set(&all, &response.headers, SLU_STR("content-type"),
-                                SLU_STR("application/json")));
     slu_losses_init(&losses, &all, true);
-    if (!slu_table_read_reply(loaded->table, operation, 0, &response, NULL, &vars, &all, &losses,
-                              &outcome, &fault))
-        fail_msg("%s: %s", loaded->dialect, fault.words);
-    return outcome;
+    return read_reply(loaded, operation, (int)status, slu_value_member(row, "body"), NULL, &none,
+                      &losses);
 }
 
 static void check_error(const struct loaded *loaded, const struct slu_value *row)
