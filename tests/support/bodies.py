@@ -1,5 +1,7 @@
 """The flow logs that the cases create: canonical as a caller writes them, native as the clouds
 document them."""
+import copy
+
 from gateway import PROJECT, ROUTER
 
 VPC = "05c4052d-8d14-488f-aa00-19fea5a25fde"
@@ -42,9 +44,9 @@ NATIVE = {
 DIALECTS = {"net": "otc-vpc", "router": "otc-er", "ali": "alibaba-vpc"}
 
 
-def but(name, remove=(), **changes):
+def but(base, /, remove=(), **changes):
     """A copy of a good body with members changed (a dict merges one level deep) or left out."""
-    body = {k: v for k, v in CANONICAL[name].items() if k not in remove}
+    body = {k: v for k, v in copy.deepcopy(CANONICAL[base]).items() if k not in remove}
     for member, value in changes.items():
         if isinstance(value, dict) and isinstance(body.get(member), dict):
             value = {**body[member], **value}

@@ -169,7 +169,7 @@ class Systems:
 
     def __init__(self, pending=0):
         self.pending = pending  # how many reads see a new flow log unfinished
-        self.logs, self.reads = {}, {}
+        self.networks, self.routers, self.parameters, self.reads = {}, {}, {}, {}
 
     def answer(self, request):
         """(status, headers, body) for a well-formed request."""
@@ -194,16 +194,16 @@ class Systems:
             log = dict(request.json()["flow_log"], id=str(uuid.uuid4()), tenant_id=project,
                        admin_state=True, status="ACTIVE", created_at=_now(), updated_at=_now())
             log.setdefault("description", "")
-            self.logs[log["id"]] = log
+            self.networks[log["id"]] = log
             return 200, own, {"flow_log": log}
         if request.method == "GET" and not key:
-            return 200, own, {"flow_logs": list(self.logs.values())}
-        if key not in self.logs:
+            return 200, own, {"flow_logs": list(self.networks.values())}
+        if key not in self.networks:
             return 404, own, {"code": "VPC.3002", "message": f"Flow log {key} could not be found."}
         if request.method == "DELETE":
-            del self.logs[key]
+            del self.networks[key]
             return 204, own, b""
-        return 200, own, {"flow_log": self.logs[key]}
+        return 200, own, {"flow_log": self.networks[key]}
 
     def _router(self, request):
         own = [("X-Request-Id", "req-" + uuid.uuid4().hex)]
@@ -218,21 +218,21 @@ class Systems:
                        state="pending" if self.pending else "available", enabled=True,
                        log_aggregation_interval=600, created_at=_now() + "Z",
                        updated_at=_now() + "Z")
-            self.logs[log["id"]] = log
+            self.routers[log["id"]] = log
             return 202, own, {"flow_log": log, "request_id": "r1"}
         if request.method == "GET" and not key:
-            logs = list(self.logs.values())
+            logs = list(self.routers.values())
             return 200, own, {"flow_logs": logs, "total_count": len(logs), "request_id": "r2",
                               "page_info": {"next_marker": "", "current_count": len(logs)}}
-        if key not in self.logs:
+        if key not in self.routers:
             return 400, own, {"error_code": "ER.04008501", "error_msg": "flow log does not exist",
                               "request_id": "r"}
         if request.method == "DELETE":
-            del self.logs[key]
+            del self.routers[key]
             return 202, own, b""
         if self._settled(key):
-            self.logs[key]["state"] = "available"
-        return 200, own, {"flow_log": self.logs[key], "request_id": "r3"}
+            self.routers[key]["state"] = "available"
+        return 200, own, {"flow_log": self.routers[key], "request_id": "r3"}
 
     def _parameters(self, request):
         action, given = request.headers["x-acs-action"], request.query
@@ -245,10 +245,10 @@ class Systems:
             log.update(FlowLogId=key, CreationTime=_now("%Y-%m-%dT%H:%M:%SZ"),
                        Status="Activating" if self.pending else "Active", BusinessStatus="Normal",
                        AggregationInterval=int(given.get("AggregationInterval", 10)))
-            self.logs[key] = log
+            self.parameters[key] = log
             return 200, [], dict(done, Success="true", FlowLogId=key, ResourceGroupId="rg-1")
         if action == "DescribeFlowLogs":
-            logs = [log for log in self.logs.values()
+            logs = [log for log in self.parameters.values()
                     if given.get("FlowLogId") in (None, log["FlowLogId"])]
             for log in logs:
                 if self._settled(log["FlowLogId"]):
@@ -256,7 +256,7 @@ class Systems:
             return 200, [], dict(done, Success="true", PageNumber="1", PageSize="20",
                                  TotalCount=str(len(logs)), FlowLogs={"FlowLog": logs})
         if action == "DeleteFlowLog":
-            self.logs.pop(given.get("FlowLogId"), None)
+            self.parameters.pop(given.get("FlowLogId"), None)
             return 200, [], dict(done, Success="true")
         return 404, [], dict(done, Code="InvalidAction.NotFound", Message="no such action",
                              HostId="localhost")

@@ -164,7 +164,7 @@ class Gateway(Process):
             "admin": {"address": f"127.0.0.1:{self.admin_port}"},
             "mappings": str(ROOT / "mappings"),
             "callers": [caller("portal"), caller("reader", access=("read",)),
-                        caller("narrow", targets=("net",))],
+                        *([caller("narrow", targets=("net",))] if "net" in targets else [])],
             "targets": targets,
         }
         if tls:
@@ -202,15 +202,15 @@ class Gateway(Process):
     def create(self, target_name, body, query="", **more):
         return self.call("POST", f"/v1/targets/{target_name}/flow-logs{query}", body, **more)
 
-    def get(self, target_name, key, **more):
-        return self.call("GET", f"/v1/targets/{target_name}/flow-logs/{key}", **more)
+    def get(self, target_name, flow_log_id, **more):
+        return self.call("GET", f"/v1/targets/{target_name}/flow-logs/{flow_log_id}", **more)
 
     def admin(self, path):
         return self.call("GET", path, key=None, port=self.admin_port)
 
-    def raw(self, data, port=None, wait=5.0, finish=False):
-        """Sends bytes as they are; answers everything that came back until the other side closed,
-        and whether it did. `finish` closes our sending side."""
+    def raw(self, data, port=None, wait=5.0, finish=False, enough=None):
+        """Sends bytes as they are; answers everything that came back until the other side closed
+        (or `enough` says so), and whether it did. `finish` closes our sending side."""
         with socket.create_connection(("127.0.0.1", port or self.port), timeout=5) as sock:
             came, closed = b"", False
             sock.settimeout(wait * self.binary.slow)
@@ -227,6 +227,8 @@ class Gateway(Process):
                         closed = True
                         break
                     came += piece
+                    if enough and enough(came):
+                        break
             except ConnectionResetError:
                 closed = True
             except socket.timeout:
