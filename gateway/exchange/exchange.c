@@ -73,8 +73,7 @@ char slu_step_letter(enum slu_step step)
     return life[step].letter;
 }
 
-/* ---- moving
- * ------------------------------------------------------------------------------------------- */
+/* Moving */
 
 static void trace_move(struct slu_exchange *x)
 {
@@ -134,8 +133,25 @@ static enum slu_step out_of_memory(struct slu_exchange *x)
     return STEP_REPLY;
 }
 
-/* ---- the steps
- * ---------------------------------------------------------------------------------------- */
+/* The worker's random prefix and a counter: never twice in the fleet, and cheap. For requests and
+ * nonces. */
+static struct slu_str fresh_id(struct slu_worker *worker, struct slu_arena *arena)
+{
+    enum { PREFIX = sizeof(worker->id_prefix) - 1, COUNTER = 8 };
+    uint64_t count = ++worker->id_count;
+    unsigned char bytes[COUNTER];
+    char *text = slu_arena_get(arena, PREFIX + 2 * COUNTER);
+
+    if (!text)
+        return SLU_STR_NONE;
+    for (size_t i = 0; i < COUNTER; i++)
+        bytes[i] = (unsigned char)(count >> (8 * (COUNTER - 1 - i)));
+    memcpy(text, worker->id_prefix, PREFIX);
+    slu_hex_write(text + PREFIX, bytes, COUNTER);
+    return (struct slu_str){text, PREFIX + 2 * COUNTER};
+}
+
+/* The steps */
 
 static enum slu_step admit(struct slu_exchange *x)
 {
@@ -210,196 +226,6 @@ static enum slu_step translate(struct slu_exchange *x)
     if (x->arena->failed)
         return out_of_memory(x);
     return STEP_SIGN;
-}
-
-static enum slu_step sign(struct slu_exchange *x);
-static enum slu_step await_cloud(struct slu_exchange *x);
-static enum slu_step normalise(struct slu_exchange *x);
-static enum slu_step settle(struct slu_exchange *x);
-static enum slu_step imitate(struct slu_exchange *x);
-static enum slu_step reply(struct slu_exchange *x);
-static enum slu_step close_talk(struct slu_exchange *x);
-static enum slu_step done(struct slu_exchange *x);
-
-#define TO(step) (1u << STEP_##step)
-
-static const struct {
-    const char *name;
-    char letter; /* in the access line */
-    enum slu_step (*run)(struct slu_exchange *x);
-    unsigned next; /* the steps that may follow */
-} life[] = {
-    /* clang-format off */
-    [STEP_ADMIT]      = {"admit",      'A', admit,       TO(RECEIVE) | TO(TRANSLATE) | TO(IMITATE) | TO(REPLY)},
-    [STEP_RECEIVE]    = {"receive",    'B', receive,     TO(UNDERSTAND) | TO(REPLY) | TO(DONE)},
-    [STEP_UNDERSTAND] = {"understand", 'U', understand,  TO(TRANSLATE) | TO(IMITATE) | TO(REPLY)},
-    [STEP_TRANSLATE]  = {"translate",  'T', translate,   TO(SIGN) | TO(REPLY)},
-    [STEP_SIGN]       = {"sign",       'S', sign,        TO(SEND) | TO(REPLY)},
-    [STEP_SEND]       = {"send",       'C', await_cloud, TO(NORMALISE) | TO(REPLY) | TO(DONE)},
-    [STEP_NORMALISE]  = {"normalise",  'N', normalise,   TO(TRANSLATE) | TO(SETTLE) | TO(REPLY)},
-    [STEP_SETTLE]     = {"settle",     'P', settle,      TO(TRANSLATE) | TO(IMITATE) | TO(REPLY) | TO(DONE)},
-    [STEP_IMITATE]    = {"imitate",    'M', imitate,     TO(SETTLE) | TO(REPLY)},
-    [STEP_REPLY]      = {"reply",      'R', reply,       TO(CLOSE) | TO(DONE)},
-    [STEP_CLOSE]      = {"close",      'L', close_talk,  TO(DONE)},
-    [STEP_DONE]       = {"done",       'D', done,        0},
-    /* clang-format on */
-};
-
-const char *slu_step_name(enum slu_step step)
-{
-    return life[step].name;
-}
-
-char slu_step_letter(enum slu_step step)
-{
-    return life[step].letter;
-}
-
-/* ---- moving
- * ------------------------------------------------------------------------------------------- */
-
-static void trace_move(struct slu_exchange *x)
-{
-    uint64_t now = slu_clock_mono_us();
-
-    x->spans_us[x->step] += now - x->step_began_us;
-    x->step_began_us = now;
-}
-
-void slu_exchange_resume(struct slu_exchange *x)
-{
-    enum slu_step next;
-
-    if (x->resuming)
-        return; /* a callback inside a step: the loop below will see what it stored */
-    x->resuming = true;
-    while ((next = life[x->step].run(x)) != STEP_WAIT) {
-        slu_must(life[x->step].next & (1u << next));
-        trace_move(x);
-        x->step = next;
-        if (next == STEP_DONE) {
-            life[STEP_DONE].run(x); /* x is gone after this */
-            return;
-        }
-    }
-    trace_move(x);
-    x->resuming = false;
-}
-
-static void decide(struct slu_exchange *x, char who)
-{
-    if (x->ended_by != '-')
-        return;
-    x->ended_by = who;
-    x->ended_in = x->step;
-}
-
-enum slu_step slu_exchange_fail(struct slu_exchange *x, enum slu_fault_kind kind, const char *place,
-                                const char *format, ...)
-{
-    char words[sizeof(x->fault.words)];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(words, sizeof(words), format, args);
-    va_end(args);
-    slu_fault_set(&x->fault, kind, place, "%s", words);
-    decide(x, 'G');
-    return STEP_REPLY;
-}
-
-/* A step could not go on because the request's memory is spent. */
-static enum slu_step out_of_memory(struct slu_exchange *x)
-{
-    slu_fault_memory(&x->fault);
-    decide(x, 'G');
-    return STEP_REPLY;
-}
-
-/* ---- the steps
- * ---------------------------------------------------------------------------------------- */
-
-static enum slu_step admit(struct slu_exchange *x)
-{
-    if (x->fault.kind != SLU_FAULT_NONE) { /* the parser refused the message */
-        decide(x, 'G');
-        return STEP_REPLY;
-    }
-    if (!x->door)
-        return slu_rest_admit(x);
-    slu_talk_want_body(x->talk, 0); /* the signature covers it */
-    return STEP_RECEIVE;
-}
-
-static enum slu_step receive(struct slu_exchange *x)
-{
-    if (x->gone) {
-        decide(x, 'C');
-        return STEP_DONE;
-    }
-    if (x->fault.kind != SLU_FAULT_NONE) {
-        decide(x, 'G');
-        return STEP_REPLY;
-    }
-    return x->body_is_here ? STEP_UNDERSTAND : STEP_WAIT;
-}
-
-static enum slu_step understand(struct slu_exchange *x)
-{
-    return x->door ? slu_door_understand(x) : slu_rest_understand(x);
-}
-
-static size_t target_index(const struct slu_exchange *x)
-{
-    return (size_t)(x->target - x->station->catalog->targets);
-}
-
-/* The native operation's vars: the target's parameters and what is known of the flow log. */
-static bool fill_vars(struct slu_exchange *x)
-{
-    if (x->vars.count)
-        return true;
-    x->vars = x->target->parameters;
-    return slu_vars_set(&x->vars, SLU_STR("host"), x->target->host) &&
-           slu_vars_set(&x->vars, SLU_STR("request_id"), x->id);
-}
-
-static enum slu_step translate(struct slu_exchange *x)
-{
-    const struct slu_target *target = x->target;
-    bool good;
-
-    if (!slu_table_serves(target->table, x->asking))
-        return slu_exchange_fail(x, SLU_FAULT_NOT_IMPLEMENTED, "",
-                                 "the target's dialect has no operation %s",
-                                 slu_operation_name(x->asking));
-    if (!fill_vars(x) ||
-        (x->flow_log_id.p && !slu_vars_set(&x->vars, SLU_STR("id"), x->flow_log_id)))
-        return out_of_memory(x);
-    x->native = (struct slu_request){0};
-    good = slu_table_write_request(target->table, x->asking, x->native_step,
-                                   target->credentials.scheme_index, x->canonical, &x->vars,
-                                   x->arena, &x->losses, &x->mistakes, &x->native);
-    if (x->arena->failed)
-        return out_of_memory(x);
-    if (!good || !slu_mistakes_none(&x->mistakes))
-        return slu_exchange_fail(x, SLU_FAULT_INVALID, "",
-                                 "the flow log cannot be sent to this target as it is; see errors");
-    x->native.scheme = target->scheme;
-    x->native.host = target->host;
-    if (target->base_path.n)
-        x->native.path = slu_arena_join(x->arena, target->base_path, x->native.path);
-    if (x->arena->failed)
-        return out_of_memory(x);
-    return STEP_SIGN;
-}
-
-static struct slu_str nonce(struct slu_exchange *x)
-{
-    struct slu_worker *worker = x->station->worker;
-
-    return slu_arena_printf(x->arena, "%s%016llx", worker->id_prefix,
-                            (unsigned long long)++worker->id_count);
 }
 
 static enum slu_step sign(struct slu_exchange *x)
@@ -478,7 +304,11 @@ static enum slu_step no_answer(struct slu_exchange *x)
 {
     const struct slu_fault *why = &x->result.fault;
 
-    if (slu_operation_writes(x->asking) && x->result.sent == SLU_SENT_PERHAPS)
+    if (x->asking != x->operation)
+        slu_fault_set(&x->fault, why->kind, "",
+                      "the flow log %.*s was made, but looking at it failed: %s",
+                      SLU_FMT(x->flow_log_id), why->words);
+    else if (slu_operation_writes(x->asking) && x->result.sent == SLU_SENT_PERHAPS)
         slu_fault_set(
             &x->fault, why->kind, "",
             "%s; the request may have reached the cloud and taken effect: look whether the "
@@ -707,8 +537,7 @@ static enum slu_step done(struct slu_exchange *x)
     return STEP_WAIT;
 }
 
-/* ---- what net/ tells us
- * --------------------------------------------------------------------------------- */
+/* What net/ tells us */
 
 /* Answers with what needs no memory when there is none for an exchange. */
 static void answer_without_exchange(struct slu_talk *talk)

@@ -13,8 +13,7 @@
 
 #include <pthread.h>
 
-/* ---- worker.c: one thread
- * --------------------------------------------------------------------------- */
+/* worker.c: one thread */
 
 /* What one worker keeps ready for one catalog: seals and connections. Lives as long as an exchange
  * of that catalog does. */
@@ -93,8 +92,7 @@ SLU_NODISCARD struct slu_station *
 slu_station_new(struct slu_worker *worker, struct slu_catalog *catalog, struct slu_fault *fault);
 void slu_station_unref(struct slu_station *station);
 
-/* ---- exchange.c: the life of one request
- * --------------------------------------------------------------- */
+/* exchange.c: the life of one request */
 
 enum slu_step {
     STEP_ADMIT,
@@ -176,8 +174,7 @@ char slu_step_letter(enum slu_step step);
 enum slu_step slu_exchange_fail(struct slu_exchange *x, enum slu_fault_kind kind, const char *place,
                                 const char *format, ...) SLU_PRINTF(4, 5);
 
-/* ---- rest.c, routes.c: the callers' own API
- * ------------------------------------------------------------- */
+/* rest.c, routes.c: the callers' own API */
 
 enum slu_step slu_rest_admit(struct slu_exchange *x);
 enum slu_step slu_rest_understand(struct slu_exchange *x);
@@ -204,14 +201,12 @@ const struct slu_route *slu_route_find(struct slu_arena *arena, struct slu_str m
                                        struct slu_str captures[SLU_CAPTURES_MOST],
                                        struct slu_str *ret_allow, struct slu_fault *fault);
 
-/* ---- door.c: the clouds' own clients
- * --------------------------------------------------------------------- */
+/* door.c: the clouds' own clients */
 
 enum slu_step slu_door_understand(struct slu_exchange *x);
 void slu_door_reply(struct slu_exchange *x);
 
-/* ---- problem.c, access.c, openapi.c
- * ---------------------------------------------------------------------- */
+/* problem.c, access.c, openapi.c */
 
 /* RFC 9457 for the exchange's fault and mistakes; sets status, headers and body of x->response. */
 void slu_problem_reply(struct slu_exchange *x);
@@ -228,8 +223,7 @@ void slu_access_flush(void *worker);
 
 struct slu_value *slu_openapi(struct slu_arena *arena);
 
-/* ---- admin.c
- * ---------------------------------------------------------------------------------------------- */
+/* admin.c */
 
 extern const struct slu_server_handler slu_admin_handler; /* user: struct slu_gateway */
 

@@ -10,8 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- building
- * ---------------------------------------------------------------------------------------------- */
+/* Building */
 
 static bool make_tls(const struct slu_listener *listener, struct slu_tls **ret_tls,
                      struct slu_fault *fault)
@@ -133,9 +132,7 @@ static void tear_down(struct slu_gateway *gateway)
     slu_catalog_free(gateway->catalog);
 }
 
-/* ---- telling
- * ------------------------------------------------------------------------------------------------
- */
+/* Telling */
 
 static void tell_ready(const struct slu_gateway *gateway)
 {
@@ -166,9 +163,7 @@ static void tell_ready(const struct slu_gateway *gateway)
     slu_buf_done(&line);
 }
 
-/* ---- signals
- * ------------------------------------------------------------------------------------------------
- */
+/* Signals */
 
 static bool same_text(const char *a, const char *b)
 {

@@ -53,9 +53,7 @@ static void put_words(struct writer *w, struct slu_value *parent, const char *co
     slu_value_put(parent, SLU_STR("enum"), list);
 }
 
-/* ---- schemas
- * ------------------------------------------------------------------------------------------------
- */
+/* Schemas */
 
 static const char *const type_words[] = {
     [SLU_MEMBER_TEXT] = "string",   [SLU_MEMBER_WORD] = "string", [SLU_MEMBER_INTEGER] = "integer",
@@ -240,9 +238,7 @@ static void put_schemas(struct writer *w, struct slu_value *root)
     put_ref(w, put_object(w, list, "items"), "target");
 }
 
-/* ---- paths
- * --------------------------------------------------------------------------------------------------
- */
+/* Paths */
 
 static void put_parameter(struct writer *w, struct slu_value *list, struct slu_str name,
                           const char *in, const char *type, const char *help)

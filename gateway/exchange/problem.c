@@ -127,8 +127,10 @@ static void put_upstream(struct slu_exchange *x, struct slu_value *problem)
 /* Retryable: sending the same again may succeed and cannot do harm. */
 bool slu_fault_retryable(const struct slu_exchange *x)
 {
-    bool write = x->has_operation && slu_operation_writes(x->asking);
+    bool write = x->has_operation && slu_operation_writes(x->operation);
 
+    if (x->has_operation && x->asking != x->operation)
+        return false; /* the write was answered: to send it again would be a second one */
     if (x->calls && x->result.sent != SLU_SENT_ANSWERED)
         return !write || x->result.sent == SLU_SENT_NOTHING;
     if (x->outcome.kind != SLU_FAULT_NONE)
@@ -166,7 +168,7 @@ void slu_problem_reply(struct slu_exchange *x)
         put_upstream(x, problem);
         if (x->losses.count)
             slu_value_put(problem, SLU_STR("loss"), slu_losses_value(x->arena, &x->losses));
-        if (x->fault.kind == SLU_FAULT_UPSTREAM_FAILED && x->flow_log_id.p)
+        if (slu_operation_writes(x->operation) && x->flow_log_id.p)
             put_text(x->arena, problem, SLU_STR("flow_log_id"), x->flow_log_id);
     }
     if (!put_headers(x))

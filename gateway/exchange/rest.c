@@ -9,8 +9,7 @@
 #include "codec/text.h"
 #include "model/flow_log.h"
 
-/* ---- wishes: query parameters and Prefer
- * ------------------------------------------------------------------ */
+/* Wishes: query parameters and Prefer */
 
 static size_t count_names(const char *const *names)
 {
@@ -25,7 +24,7 @@ static bool read_parameter(struct slu_exchange *x, const struct slu_param *param
 {
     const char *const *known = x->route->parameters;
     size_t count = count_names(known);
-    const char *near;
+    const char *near = NULL;
 
     for (size_t i = 0; i < count; i++) {
         if (!slu_str_is(param->name, known[i]))
@@ -109,8 +108,7 @@ static bool read_preferences(struct slu_exchange *x)
     return true;
 }
 
-/* ---- admission
- * ---------------------------------------------------------------------------------------------- */
+/* Admission */
 
 /* RFC 6750 §2.1: "Bearer" SP token; the scheme's case does not matter. */
 static bool authenticate(struct slu_exchange *x)
@@ -199,9 +197,7 @@ enum slu_step slu_rest_read(struct slu_exchange *x)
     return x->target->memory ? STEP_IMITATE : STEP_TRANSLATE;
 }
 
-/* ---- the body
- * -----------------------------------------------------------------------------------------------
- */
+/* The body */
 
 enum slu_step slu_rest_understand(struct slu_exchange *x)
 {
@@ -226,9 +222,7 @@ enum slu_step slu_rest_understand(struct slu_exchange *x)
     return STEP_IMITATE;
 }
 
-/* ---- answers
- * ------------------------------------------------------------------------------------------------
- */
+/* Answers */
 
 static void put_text(struct slu_exchange *x, struct slu_value *object, struct slu_str name,
                      struct slu_str text)
@@ -331,7 +325,7 @@ static void add_location(struct slu_exchange *x)
 
 static void add_preferences_applied(struct slu_exchange *x)
 {
-    struct slu_str text = SLU_STR_NONE;
+    struct slu_str text;
 
     if (!x->lenient && !x->prefers_wait)
         return;
@@ -366,8 +360,7 @@ void slu_rest_reply(struct slu_exchange *x)
                 x->has_operation ? flow_log_document(x) : x->document, "application/json");
 }
 
-/* ---- the routes that need no cloud
- * -------------------------------------------------------------------------- */
+/* The routes that need no cloud */
 
 enum slu_step slu_rest_openapi(struct slu_exchange *x)
 {

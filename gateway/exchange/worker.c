@@ -12,8 +12,7 @@
 
 enum { DRAIN_MOST_S = 30, DRAIN_LOOK_MS = 50 };
 
-/* ---- stations
- * ---------------------------------------------------------------------------------------------- */
+/* Stations */
 
 static void station_free(void *argument)
 {
@@ -172,8 +171,7 @@ struct slu_station *slu_station_new(struct slu_worker *worker, struct slu_catalo
     return station;
 }
 
-/* ---- listeners
- * --------------------------------------------------------------------------------------------- */
+/* Listeners */
 
 static uint32_t connections_each(const struct slu_worker *worker, const struct slu_catalog *catalog)
 {
@@ -236,8 +234,7 @@ static bool open_fronts(struct slu_worker *worker, struct slu_fault *fault)
     return true;
 }
 
-/* ---- the thread
- * -------------------------------------------------------------------------------------------- */
+/* The thread */
 
 static void end_of_turn(void *argument)
 {
@@ -326,8 +323,7 @@ void slu_worker_done(struct slu_worker *worker)
     slu_buf_done(&worker->access);
 }
 
-/* ---- from the main thread
- * ---------------------------------------------------------------------------------- */
+/* From the main thread */
 
 struct adoption {
     struct slu_worker *worker;
