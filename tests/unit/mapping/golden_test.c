@@ -15,6 +15,9 @@
  * tests/golden/<dialect>/errors.json lists documented errors: status, body (a document, or the text
  * of something that is none), operation, and the kind, retry, pointer and message_passes that the
  * table must make of it.
+ *
+ * tests/golden/<dialect>/doors.json lists what the server role says: operation, kind, perhaps a
+ * door word, and the status and body that a client of that cloud gets.
  */
 #include "test.h"
 
@@ -40,7 +43,7 @@ static struct slu_str texts[PAIRS_MOST + 4 * TABLES_MOST];
 static size_t text_count;
 
 static struct {
-    unsigned read, written, lossy, refused, errors, wrong;
+    unsigned read, written, lossy, refused, errors, doors, wrong;
 } tally;
 
 static void show_mistakes(const char *where, const struct slu_mistakes *mistakes)
@@ -525,6 +528,82 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* What a door says. */
+
+static struct slu_response error_of(const struct loaded *loaded, enum slu_operation operation,
+                                    enum slu_fault_kind kind, const char *word)
+{
+    struct slu_response response = {0};
+    struct slu_fault fault = {0};
+    struct slu_vars vars = {0};
+
+    assert_true(slu_vars_set(&vars, SLU_STR("request_id"), SLU_STR("a1")));
+    assert_true(slu_vars_set(&vars, SLU_STR("host"), SLU_STR("door.example")));
+    if (!slu_table_write_error(loaded->table, operation, kind, word, SLU_STR("words"), &vars, &all,
+                               &response, &fault))
+        fail_msg("%s: %s", loaded->dialect, fault.words);
+    return response;
+}
+
+static const struct slu_value *parsed(struct slu_str text)
+{
+    struct slu_mistakes mistakes;
+
+    slu_mistakes_init(&mistakes, &all);
+    return slu_json_read(&all, text, (struct slu_json_limits){0}, &mistakes);
+}
+
+static void check_door(const struct loaded *loaded, const struct slu_value *row)
+{
+    struct slu_str word = member_text(row, "door"), kind = member_text(row, "kind");
+    struct slu_response response;
+    enum slu_operation operation;
+    const struct slu_value *body;
+    char door[32];
+    int64_t status = 0;
+
+    snprintf(door, sizeof(door), "%.*s", SLU_FMT(word));
+    assert_true(slu_operation_of(member_text(row, "operation"), &operation));
+    assert_true(slu_value_to_int(slu_value_member(row, "status"), &status));
+    response = error_of(loaded, operation, slu_fault_kind_of(kind), word.n ? door : NULL);
+    body = parsed(response.body);
+    tally.doors++;
+    if (response.status != status || !body || !slu_value_equal(body, slu_value_member(row, "body")))
+        fail_msg("%s: %.*s %s is %d %.*s, expected %lld %.*s", loaded->dialect, SLU_FMT(kind), door,
+                 response.status, SLU_FMT(response.body), (long long)status,
+                 SLU_FMT(body_text(slu_value_member(row, "body"))));
+}
+
+static void doors_speak_the_dialect(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < table_count; i++) {
+        char path[PATH_MOST];
+
+        snprintf(path, sizeof(path), "%s/tests/golden/%s/doors.json", SLU_SOURCE_DIR,
+                 tables[i].dialect);
+        slu_value_each (row, document(path))
+            check_door(&tables[i], row);
+    }
+    print_message("%u answers of doors\n", tally.doors);
+}
+
+/* A client never hears success for a failure, and never that its own key is bad when ours is. */
+static void every_failure_is_one(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < table_count; i++)
+        for (int kind = SLU_FAULT_NONE + 1; kind < SLU_FAULT_KIND_COUNT; kind++) {
+            struct slu_response response =
+                error_of(&tables[i], SLU_OP_CREATE, (enum slu_fault_kind)kind, NULL);
+
+            assert_true(response.status >= 400 && response.status < 600);
+            assert_non_null(parsed(response.body));
+            if (kind == SLU_FAULT_CREDENTIALS)
+                assert_true(response.status >= 500);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -532,6 +611,8 @@ int main(void)
         cmocka_unit_test(pairs_hold_both_ways),
         cmocka_unit_test(every_row_is_exercised),
         cmocka_unit_test(documented_errors_are_told_right),
+        cmocka_unit_test(doors_speak_the_dialect),
+        cmocka_unit_test(every_failure_is_one),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
