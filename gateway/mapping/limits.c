@@ -149,8 +149,10 @@ struct slu_check {
     bool good;
 };
 
+/* One mistake a value: the first limit it breaks. */
 #define WRONG(check, ...)                                                                          \
-    ((check)->good = slu_mistake((check)->mistakes, (check)->kind, (check)->pointer, __VA_ARGS__))
+    ((check)->good = (check)->good &&                                                              \
+                     slu_mistake((check)->mistakes, (check)->kind, (check)->pointer, __VA_ARGS__))
 
 static void check_set(struct slu_check *check, struct slu_str text)
 {
@@ -247,6 +249,7 @@ static void check_texts(struct slu_check *check, const struct slu_value *object)
     slu_value_each (child, object) {
         struct slu_check inner = *check;
 
+        inner.good = true;
         inner.pointer = slu_pointer_member(check->mistakes->arena, check->pointer, child->name);
         inner.limits = limits->key;
         if (limits->key)

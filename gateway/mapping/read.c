@@ -73,7 +73,8 @@ static bool something_else(struct slu_run *run, const struct slu_row *row, struc
 
     if (!otherwise || run->side == SLU_REQUEST || node->kind != SLU_STRING)
         return false;
-    stay(run, node);
+    if (!row->derived) /* else the row it derives from says whether the word is known */
+        stay(run, node);
     if (!run->slots[row->slot])
         run->slots[row->slot] = slu_value_share(run->arena, otherwise);
     return true;
@@ -277,9 +278,17 @@ static struct slu_value *residue(struct slu_arena *arena, const struct slu_value
     return copy;
 }
 
+void slu_run_assume(struct slu_run *run)
+{
+    for (size_t i = 0; i < run->step->assume_count; i++)
+        if (!run->slots[run->step->assume[i].slot])
+            run->slots[run->step->assume[i].slot] =
+                slu_value_share(run->arena, run->step->assume[i].value);
+}
+
 /* Members that the reply has none for because the cloud lacks them are null, which is different
  * from absent: nobody need wait for them. */
-static void fill_lacking(struct slu_run *run)
+void slu_run_fill_lacking(struct slu_run *run)
 {
     for (uint8_t i = 0; i < run->table->slot_count; i++)
         if (run->rows->lacking >> i & 1)
@@ -299,7 +308,7 @@ void slu_run_read(struct slu_run *run, struct slu_value *native)
     if (native->count && !all_read(native))
         run->slots[run->table->native_slot] = residue(run->arena, native);
     if (run->side == SLU_REPLY)
-        fill_lacking(run);
+        slu_run_fill_lacking(run);
 }
 
 /* ---- whole documents ---- */

@@ -114,7 +114,7 @@ static void echo(struct reader *reader)
         const struct slu_value *value = sent.slots[i];
 
         if (run->slots[i] || !value || value->kind == SLU_NULL || slot->inner ||
-            !slot->member->translated || !slot->member->in_reply ||
+            !slot->member->translated || !slot->member->in_reply || run->rows->lacking >> i & 1 ||
             was_lost(run->losses, slot->pointer))
             continue;
         run->slots[i] = slu_value_share(run->arena, value);
@@ -152,9 +152,8 @@ static void complete(struct reader *reader)
     }
     if (run->operation != SLU_OP_CREATE)
         set_text(reader, "/id", slu_vars_get(reader->vars, SLU_STR("id")));
-    for (size_t i = 0; i < step->assume_count; i++)
-        if (!run->slots[step->assume[i].slot])
-            run->slots[step->assume[i].slot] = slu_value_share(run->arena, step->assume[i].value);
+    slu_run_assume(run);
+    slu_run_fill_lacking(run);
 }
 
 /* A create must name the new flow log, and an answer about one must be about the one asked for. */

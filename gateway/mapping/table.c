@@ -1,6 +1,7 @@
 /* Loading a table: read, check the shape, compile, prove, seal. Then it only answers. */
 #include "codec/json.h"
 #include "codec/shape.h"
+#include "codec/text.h"
 #include "mapping/table_internal.h"
 
 enum { TABLE_BYTES = 16 * 1024 * 1024 };
@@ -168,6 +169,51 @@ struct slu_str slu_table_token(const struct slu_table *table, enum slu_operation
 struct slu_str slu_table_serialize_by(const struct slu_table *table, enum slu_operation operation)
 {
     return table->plans[operation].serialize_by;
+}
+
+/* ---- ids ---- */
+
+static const struct slu_limits *id_limits(const struct slu_table *table)
+{
+    for (size_t i = 0; i < table->row_count; i++) {
+        const struct slu_row *row = &table->rows[i];
+
+        if (row->slot != SLU_NO_SLOT && row->limits &&
+            slu_str_is(table->slots[row->slot].pointer, "/id"))
+            return row->limits;
+    }
+    return NULL;
+}
+
+/* RFC 9562 §5.4: version 4, variant 10. */
+static struct slu_str make_uuid(const unsigned char random[16], struct slu_arena *arena)
+{
+    unsigned char b[16];
+
+    memcpy(b, random, sizeof(b));
+    b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+    b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+    return slu_arena_printf(
+        arena, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+        b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+}
+
+struct slu_str slu_table_make_id(const struct slu_table *table, const unsigned char random[16],
+                                 struct slu_arena *arena)
+{
+    const struct slu_limits *limits = id_limits(table);
+    char hex[32];
+    struct slu_str digits = {hex, sizeof(hex)};
+
+    slu_hex_write(hex, random, 16);
+    if (limits && limits->format == SLU_FORMAT_HEX32)
+        return slu_arena_str(arena, digits);
+    if (!limits || limits->prefix_count == 0)
+        return make_uuid(random, arena);
+    if (limits->has_max && limits->prefix[0].n + digits.n > (uint64_t)limits->max &&
+        limits->prefix[0].n < (uint64_t)limits->max)
+        digits.n = (size_t)limits->max - limits->prefix[0].n;
+    return slu_arena_join(arena, limits->prefix[0], digits);
 }
 
 /* ---- documents ---- */

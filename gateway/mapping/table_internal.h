@@ -450,6 +450,9 @@ struct slu_value *slu_run_write_document(struct slu_run *run, const struct slu_v
  * nothing at the step's place (ret_nothing). */
 struct slu_value *slu_run_read_document(struct slu_run *run, const struct slu_value *native,
                                         bool *ret_nothing);
+/* What the table says holds after this reply, where it said nothing. */
+void slu_run_assume(struct slu_run *run);
+void slu_run_fill_lacking(struct slu_run *run);
 /* One flow log into the slots; false with mistakes. */
 bool slu_run_read_slots(struct slu_run *run, const struct slu_value *native);
 void slu_run_envelope(struct slu_run *run, const struct slu_envelope *envelope, size_t count,

@@ -147,10 +147,11 @@ static const struct slu_value *value_for(struct slu_run *run, const struct slu_r
 }
 
 /* A word that only means "something else" is what the cloud's own word, kept aside, says better. */
-static bool kept_aside(const struct slu_run *run, const struct slu_row *row,
-                       const struct slu_value *value)
+static bool kept_aside(const struct slu_run *run, const struct slu_row *row)
 {
-    return run->side == SLU_REPLY && row->words && row->words->otherwise &&
+    const struct slu_value *value = run->slots[row->slot];
+
+    return value && run->side == SLU_REPLY && row->words && row->words->otherwise &&
            slu_value_equal(row->words->otherwise, value) && run->slots[run->table->native_slot] &&
            slu_path_get(&row->n, run->slots[run->table->native_slot]);
 }
@@ -170,11 +171,11 @@ static void check_derived(struct slu_run *run, const struct slu_row *row,
 
 static void write_single(struct slu_run *run, const struct slu_row *row)
 {
-    const struct slu_value *value = value_for(run, row);
+    const struct slu_value *value = kept_aside(run, row) ? NULL : value_for(run, row);
     struct slu_value *native;
     struct slu_str why;
 
-    if (!value || kept_aside(run, row, value))
+    if (!value)
         return;
     if (row->derived) {
         check_derived(run, row, value);
