@@ -569,7 +569,7 @@ static int skip_blank_line(struct slu_http1 *r, struct slu_str *input, struct sl
         return bad(r, "there is no first line", fault);
     r->blank_seen = true;
     use(r, input, 2);
-    return GO_ON;
+    return skip_blank_line(r, input, fault); /* to refuse a second one */
 }
 
 static int check_total(const struct slu_http1 *r, struct slu_fault *fault)
