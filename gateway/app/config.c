@@ -200,12 +200,14 @@ static void load_listeners(struct slu_load *load, struct slu_spot top)
 
 void slu_config_hand_on(struct slu_mistakes *to, const struct slu_mistakes *found, const char *file)
 {
+    struct slu_str name = slu_str_of(file);
     size_t kept = 0;
 
     for (const struct slu_mistake *one = found->first; one; one = one->next, kept++) {
         struct slu_str place =
-            one->pointer.n ? slu_arena_printf(to->arena, "%s: %.*s", file, SLU_FMT(one->pointer))
-                           : slu_str_of(file);
+            one->pointer.n
+                ? slu_arena_printf(to->arena, "%.*s: %.*s", SLU_FMT(name), SLU_FMT(one->pointer))
+                : name;
 
         slu_mistake(to, one->kind, place, "%.*s", SLU_FMT(one->detail));
     }

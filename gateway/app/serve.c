@@ -127,7 +127,7 @@ static struct slu_catalog *load_sandbox(void *user, struct slu_mistakes *mistake
     struct slu_table_files files;
     struct slu_catalog *catalog = NULL;
     json_t *root;
-    int base;
+    int base = 0;
 
     if (!directory || !host ||
         !slu_tables_list(mistakes->arena, directory, "--mappings", &files, mistakes) ||

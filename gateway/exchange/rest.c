@@ -230,26 +230,31 @@ static void put_text(struct slu_exchange *x, struct slu_value *object, struct sl
     slu_value_put(object, name, slu_value_string(x->arena, text));
 }
 
-/* The flow log as a caller sees it: id and target first, what was lost last. */
+/* Moves one member, if it is there. */
+static void move_member(struct slu_value *from, struct slu_str name, struct slu_value *to)
+{
+    struct slu_value *member = slu_value_find(from, name);
+
+    if (member && slu_value_remove(from, member))
+        slu_value_put(to, name, member);
+}
+
+/* The flow log as a caller sees it: members in the model's order, what was lost last. */
 static struct slu_value *flow_log_document(struct slu_exchange *x)
 {
     struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
-    struct slu_value *next = x->flow_log ? x->flow_log->first : NULL;
+    size_t count;
+    const struct slu_member *members = slu_flow_log_members(&count);
 
     if (!document)
         return NULL;
-    if (x->flow_log_id.p)
-        put_text(x, document, SLU_STR("id"), x->flow_log_id);
-    put_text(x, document, SLU_STR("target"), x->target->name);
-    while (next) {
-        struct slu_value *member = next;
-
-        next = member->next;
-        if (slu_str_is(member->name, "id") || slu_str_is(member->name, "target"))
-            continue;
-        slu_value_remove(x->flow_log, member);
-        slu_value_put(document, member->name, member);
-    }
+    if (x->flow_log && x->flow_log_id.p)
+        slu_value_set(x->flow_log, SLU_STR("id"), slu_value_string(x->arena, x->flow_log_id));
+    if (x->flow_log)
+        slu_value_set(x->flow_log, SLU_STR("target"), slu_value_string(x->arena, x->target->name));
+    for (size_t i = 0; i < count; i++)
+        if (!strchr(members[i].pointer + 1, '/'))
+            move_member(x->flow_log, slu_str_of(members[i].pointer + 1), document);
     slu_value_put(document, SLU_STR("loss"), slu_losses_value(x->arena, &x->losses));
     return document;
 }
