@@ -24,6 +24,7 @@ struct map {
 static void lose(struct map *map, struct slu_str pointer, const struct slu_value *value)
 {
     static const char reason[] = "only the dialect it came from knows this member";
+    struct slu_loss **end = &map->losses.first;
     struct slu_loss *loss;
 
     if (map->side == SLU_REQUEST && !map->losses.lenient) {
@@ -35,7 +36,9 @@ static void lose(struct map *map, struct slu_str pointer, const struct slu_value
         return; /* the arena remembers */
     *loss = (struct slu_loss){
         .pointer = pointer, .value = value, .reason = slu_str_of(reason), .direction = map->side};
-    *map->losses.end = loss;
+    while (*end)
+        end = &(*end)->next;
+    *end = loss;
     map->losses.end = &loss->next;
     map->losses.count++;
 }

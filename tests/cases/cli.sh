@@ -141,6 +141,20 @@ try 1 "map --from canonical --to otc-vpc --operation create" "/aggregation_inter
 try 0 "map --from canonical --to otc-vpc --operation create --lenient" '"loss"' \
     '"/aggregation_interval"' '"request"'
 
+# What only the first dialect knows does not reach the second one.
+cat >"$folder/in" <<'END'
+{"flow_log": {"id": "f6d1d2c5-0f7b-4e7c-8f6c-2f5f5d1f9a10", "name": "edge", "description": "",
+ "tenant_id": "b2782e6708b8475c993e6064bc456bf8", "resource_type": "vpc",
+ "resource_id": "05c4052d-8d14-488f-aa00-19fea5a25fde", "traffic_type": "all",
+ "log_group_id": "05c4052d-8d14-488f-aa00-19fea5a25fdd",
+ "log_topic_id": "a9d7dee7-37d2-4cba-a208-a016252aaa63", "created_at": "2019-01-14T11:03:02",
+ "updated_at": "2019-01-14T11:03:02", "admin_state": true, "status": "ACTIVE", "odd": 0.10}}
+END
+try 0 "map --from otc-vpc --to canonical --operation get --side reply" '"odd": 0.10' '"native"'
+try 0 "map --from otc-vpc --to otc-vpc --operation get --side reply" '"odd": 0.10' '"ACTIVE"'
+try 0 "map --from otc-vpc --to alibaba-vpc --operation get --side reply" "/native/odd" \
+    "only the dialect it came from" '"reply"'
+
 # sandbox: what it refuses
 try 1 "sandbox --listen 0.0.0.0" "--access-key" "--secret-key-file"
 try 1 "sandbox --listen 0.0.0.0 --access-key x" "--secret-key-file"
