@@ -34,9 +34,8 @@ struct watch {
     struct side *side;
     struct event *event;
     curl_socket_t fd;
-    short what;  /* what the event waits for */
-    bool opened; /* by us, so we hear of its end, and the event may stay between transfers */
-    bool idle;   /* no transfer uses it */
+    short what; /* what the event waits for */
+    bool idle;  /* no transfer uses it */
 };
 
 enum head_state { HEAD_STATUS, HEAD_FIELDS, HEAD_DONE };
@@ -56,6 +55,7 @@ struct transfer {
     unsigned attempts, interim, lengths;
     bool encoded;   /* the reply has a Transfer-Encoding */
     bool added;     /* to the multi handle */
+    bool connected; /* the socket curl uses for it carries requests */
     bool pushes;    /* this one brings the addresses into curl's cache */
     size_t written; /* of the request's body */
     uint64_t taken; /* bytes of the reply, head and body */
@@ -97,13 +97,14 @@ static struct watch *add_watch(struct side *side, curl_socket_t fd)
     if (watch) {
         *watch = (struct watch){.next = *bucket, .side = side, .fd = fd};
         *bucket = watch;
+        side->open++;
     }
     return watch;
 }
 
 static void set_idle(struct watch *watch, bool idle)
 {
-    if (watch->opened && watch->idle != idle)
+    if (watch->idle != idle)
         watch->side->idle += idle ? 1u : -1u;
     watch->idle = idle;
 }
@@ -114,8 +115,7 @@ static void drop_watch(struct watch **at)
 
     *at = watch->next;
     set_idle(watch, false);
-    if (watch->opened)
-        watch->side->open--;
+    watch->side->open--;
     if (watch->event)
         event_free(watch->event);
     slu_mem_free(watch);
@@ -144,64 +144,76 @@ static void on_event(evutil_socket_t fd, short what, void *argument)
         (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0));
 }
 
-static bool watch_for(struct watch *watch, short what)
+static void watch_for(struct watch *watch, short what)
 {
     struct event_base *base = slu_loop_base(watch->side->upstream->loop);
 
     if (watch->event && watch->what == what)
-        return true;
+        return;
+    watch->what = 0;
     if (!watch->event)
         watch->event = event_new(base, watch->fd, what, on_event, watch);
     else if (event_del(watch->event) != 0 ||
              event_assign(watch->event, base, watch->fd, what, on_event, watch) != 0)
-        return false;
-    watch->what = what;
-    return watch->event && event_add(watch->event, NULL) == 0;
+        return;
+    if (watch->event && event_add(watch->event, NULL) == 0)
+        watch->what = what;
 }
 
-/* CURLMOPT_SOCKETFUNCTION. After a transfer the event of a kept connection stays as it is. */
+static struct transfer *transfer_of(CURL *easy)
+{
+    char *private = NULL;
+
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+    return (struct transfer *)(void *)private;
+}
+
+/*
+ * After a transfer the event of a kept connection stays as it is. Only there: on_close() is told of
+ * the end of connections that carried a request, while a socket that was still connecting is closed
+ * without it (7.88), and an event left on it would shadow the next socket of that number.
+ */
+static void leave_socket(struct side *side, CURL *easy, curl_socket_t fd)
+{
+    struct watch **at = find_watch(side, fd);
+    const struct transfer *transfer = transfer_of(easy); /* NULL for a handle of curl's own */
+
+    if (*at && transfer && transfer->connected)
+        set_idle(*at, true);
+    else if (*at)
+        drop_watch(at);
+}
+
+/* CURLMOPT_SOCKETFUNCTION. A socket that cannot be watched, for lack of memory, is no error here:
+ * curl would give up all transfers for good, whereas so this one runs into its time limit. */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *argument, void *of_socket)
 {
     struct side *side = argument;
-    struct watch **at = find_watch(side, fd);
+    struct watch *watch;
 
-    (void)easy;
     (void)of_socket;
     if (what == CURL_POLL_REMOVE) {
-        if (*at && (*at)->opened)
-            set_idle(*at, true);
-        else if (*at)
-            drop_watch(at);
+        leave_socket(side, easy, fd);
         return 0;
     }
-    if (!*at && !add_watch(side, fd))
-        return -1;
-    at = find_watch(side, fd);
-    set_idle(*at, false);
-    return watch_for(*at, (short)(EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) |
-                                  (what & CURL_POLL_OUT ? EV_WRITE : 0)))
-               ? 0
-               : -1;
+    watch = *find_watch(side, fd);
+    if (!watch)
+        watch = add_watch(side, fd);
+    if (watch) {
+        set_idle(watch, false);
+        watch_for(watch, (short)(EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) |
+                                 (what & CURL_POLL_OUT ? EV_WRITE : 0)));
+    }
+    return 0;
 }
 
 static curl_socket_t on_open(void *argument, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    struct side *side = argument;
-    struct watch *watch;
-    int fd;
+    struct transfer *transfer = argument;
 
     (void)purpose;
-    fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (fd < 0)
-        return CURL_SOCKET_BAD;
-    watch = add_watch(side, fd);
-    if (!watch) {
-        close(fd);
-        return CURL_SOCKET_BAD;
-    }
-    watch->opened = true;
-    side->open++;
-    return fd;
+    transfer->connected = false;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 static int on_close(void *argument, curl_socket_t fd)
@@ -213,17 +225,16 @@ static int on_close(void *argument, curl_socket_t fd)
     return close(fd);
 }
 
-/* CURLMOPT_TIMERFUNCTION: sets the timer, even for zero, and no more. */
+/* CURLMOPT_TIMERFUNCTION: sets the timer, even for zero, and no more. What is said of memory in
+ * on_socket() holds here too. */
 static int on_timer_wish(CURLM *multi, long ms, void *argument)
 {
     struct side *side = argument;
 
     (void)multi;
-    if (ms < 0) {
+    if (ms < 0 || !slu_timer_set(&side->timer, (uint32_t)ms))
         slu_timer_stop(&side->timer);
-        return 0;
-    }
-    return slu_timer_set(&side->timer, (uint32_t)ms) ? 0 : -1;
+    return 0;
 }
 
 static void on_timer(void *argument)
@@ -405,6 +416,7 @@ static int on_prerequest(void *argument, char *to, char *from, int to_port, int 
         return CURL_PREREQFUNC_ABORT;
     }
     transfer->attempts++;
+    transfer->connected = true;
     transfer->call->result.sent = SLU_SENT_PERHAPS;
     if (transfer->pushes)
         transfer->side->pushed = transfer->addresses;
@@ -427,7 +439,7 @@ static void set_callbacks(struct transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prerequest);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer->side);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transfer->side);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
@@ -535,7 +547,7 @@ static void release(struct transfer *transfer)
     transfer->fields = transfer->resolve = NULL;
     transfer->call->carrier = NULL;
     transfer->call = NULL;
-    transfer->added = transfer->pushes = transfer->encoded = false;
+    transfer->added = transfer->connected = transfer->pushes = transfer->encoded = false;
     transfer->attempts = transfer->interim = transfer->lengths = 0;
     transfer->head = HEAD_STATUS;
     transfer->written = 0;
@@ -692,11 +704,8 @@ static void finish_transfers(struct side *side)
 
     while ((message = curl_multi_info_read(side->multi, &left))) {
         CURLcode code = message->data.result;
-        char *private = NULL;
-        struct transfer *transfer;
+        struct transfer *transfer = transfer_of(message->easy_handle);
 
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
-        transfer = (struct transfer *)(void *)private;
         take_figures(transfer);
         if (code == CURLE_OK && transfer->head == HEAD_DONE)
             succeed(transfer);
