@@ -16,10 +16,11 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 
 sys.dont_write_bytecode = True
 
-from show import Screen, document_lines, words  # noqa: E402
+from show import Plain, Screen, document_lines, words  # noqa: E402
 
 KEY = "demo-" + secrets.token_hex(12)
 ACCESS_KEY, SECRET_KEY = "sandbox", "sandbox-secret"  # the sandbox's own, known to everyone
@@ -195,10 +196,9 @@ def head_lines(message, skip=("connection", "date", "server", "user-agent")):
         lines += [f"      &{piece}" for piece in pieces[1:-1]]
         lines.append(f"      &{pieces[-1]} {version}")
     else:
-        lines.append(first)
-    lines += [f"{name}: {shorten(name, value)}" for name, value in message.fields
-              if name.lower() not in skip]
-    return lines
+        lines.append(Plain(first))
+    return lines + [Plain(f"{name}: {shorten(name, value)}") for name, value in message.fields
+                    if name.lower() not in skip]
 
 
 def body_lines(body):
@@ -216,7 +216,6 @@ def message_lines(message):
 
 def native_words(message):
     """What the cloud's side says, with values of a query decoded."""
-    import urllib.parse
     said = words(json.loads(message.body)) if message.body.startswith(b"{") else set()
     query = message.first.partition("?")[2].rpartition(" ")[0]
     for name, value in urllib.parse.parse_qsl(query):
@@ -224,43 +223,40 @@ def native_words(message):
     return said
 
 
-def plain_words(text):
-    """Words in heads that are not of interest: never highlighted."""
-    import re
-    return set(re.findall(r"[\w.%~-]+", text))
-
-
 def show(screen, system, answer, took):
-    created_with, polled = system["tap"].said[0], system["tap"].said[1:]
-    request, reply = created_with
-    asked = {**system["body"]}
-    got = answer
+    request, reply = system["tap"].said[0]
+    asked, got = system["body"], json.loads(answer.body)
     canonical = words(asked)
-    # values that travel percent-encoded are the same values
-    encoded = {piece for value in canonical for piece in (value, value.replace(" ", "%20"))}
-    heads = plain_words("\n".join(f"{n}: {shorten(n, v)}" for n, v in request.fields + reply.fields)
-                        + request.first.partition("?")[0] + " HTTP/1.1 " + reply.first)
-    sent = ["POST /v1/targets/%s/flow-logs HTTP/1.1" % system["name"],
-            "authorization: Bearer demo-…", "content-type: application/json", "prefer: wait=10", ""]
-    back = ["HTTP/1.1 201 Created", "content-type: application/json", ""]
-    then = []
-    for later, answer_to_it in polled:
-        then.append(f"# then {later.first.split(' HTTP')[0].split('?')[0]}"
-                    f"{action(later)}: {answer_to_it.first.split(' ')[1]}"
-                    f"{state(answer_to_it)}")
-    if len(then) > 4:
-        then = then[:1] + [f"# … {len(then) - 2} more"] + then[-1:]
+    encoded = {urllib.parse.quote(word, safe="-_.~") for word in canonical}
+    heads = {"POST", "HTTP", "1.1"}
+    sent = [Plain(line) for line in (f"POST /v1/targets/{system['name']}/flow-logs HTTP/1.1",
+                                     "authorization: Bearer demo-…",
+                                     "content-type: application/json", "prefer: wait=10", "")]
+    back = head_lines(answer, skip=("date", "content-length", "x-request-id"))
     screen.heading(f"{system['title']}: a flow log, active after {took * 1000:.0f} ms", "")
     screen.panes([
         [("1  what you send: canonical request", sent + document_lines(asked),
-          native_words(request) | plain_words(" ".join(sent))),
+          native_words(request)),
          ("2  what the cloud gets: native request", message_lines(request),
-          encoded | heads)],
-        [("4  what you get: canonical reply", back + document_lines(got),
-          native_words(reply) | canonical | plain_words(" ".join(back))),
-         ("3  what the cloud answers: native reply", message_lines(reply) + then,
-          words(got) | heads | native_words(request))],
+          canonical | encoded | heads)],
+        [("4  what you get: canonical reply", back + body_lines(answer.body),
+          native_words(reply) | canonical),
+         ("3  what the cloud answers: native reply",
+          message_lines(reply) + afterwards(system["tap"].said[1:]),
+          words(got) | native_words(request))],
     ])
+
+
+def afterwards(polled):
+    """One line for each further call, while the flow log came up."""
+    lines = []
+    for request, reply in polled:
+        method, target, _ = request.first.split(" ")
+        path = target.partition("?")[0]
+        path = path if len(path) < 30 else "…/" + "/".join(path.split("/")[-2:])
+        lines.append(f"# then {method} {path}{action(request)}: {reply.first.split(' ')[1]}"
+                     f"{state(reply)}")
+    return lines if len(lines) <= 4 else [*lines[:2], f"# … {len(lines) - 3} more", lines[-1]]
 
 
 def action(message):
@@ -296,12 +292,14 @@ def create(port, system):
                        {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json",
                         "Prefer": "wait=10"})
     reply = connection.getresponse()
-    text = reply.read()
+    head = "\r\n".join([f"HTTP/1.1 {reply.status} {reply.reason}"]
+                       + [f"{name.lower()}: {value}" for name, value in reply.getheaders()])
+    answer = Message(head.encode(), reply.read())
     took = time.monotonic() - began
     connection.close()
-    if reply.status != 201 or json.loads(text).get("status") != "active":
-        raise RuntimeError(f"{system['name']}: {reply.status} {text.decode()}")
-    return json.loads(text), took
+    if reply.status != 201 or json.loads(answer.body).get("status") != "active":
+        raise RuntimeError(f"{system['name']}: {reply.status} {answer.body.decode()}")
+    return answer, took
 
 
 def course(binary, folder, screen):

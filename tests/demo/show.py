@@ -12,6 +12,10 @@ WIDE = 150  # from here on two panes fit beside each other
 COLOURS = {"title": "1", "frame": "2", "changed": "1;33", "faint": "2", "good": "32", "bad": "31"}
 
 
+class Plain(str):
+    """A line in which nothing is highlighted."""
+
+
 class Screen:
     def __init__(self, out=sys.stdout):
         self.out = out
@@ -47,7 +51,8 @@ class Screen:
         drawn = []
         for text in lines:
             for piece in wrap(text, inner):
-                drawn.append(self.highlight(piece, known) + " " * (inner - len(piece)))
+                shown = piece if isinstance(text, Plain) else self.highlight(piece, known)
+                drawn.append(shown + " " * (inner - len(piece)))
         return title, drawn, width
 
     def beside(self, boxes):
@@ -68,7 +73,7 @@ class Screen:
 
     def highlight(self, text, known):
         """Paints the words that the other side does not have."""
-        if not self.colour or known is None:
+        if not self.colour:
             return text
         if text.lstrip().startswith("#"):
             return self.paint(text, "faint")
