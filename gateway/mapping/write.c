@@ -70,16 +70,30 @@ static const struct slu_lack *lack_of(const struct slu_run *run, uint8_t slot,
     return NULL;
 }
 
+/* A create without a member that the cloud insists on would be another request than the caller's:
+ * it is refused even where losses are allowed. */
+static void refuse_row(struct slu_run *run, const struct slu_row *row,
+                       const struct slu_value *value, struct slu_str reason)
+{
+    struct slu_str pointer = slot_of(run, row)->pointer;
+
+    if (creating(run) && row->required)
+        slu_mistake(run->mistakes, SLU_FAULT_UNSUPPORTED, pointer, "%.*s", SLU_FMT(reason));
+    else
+        slu_run_refuse(run, pointer, value, reason);
+}
+
 /* Refuses a word that the table says the cloud lacks. */
-static bool word_lacks(struct slu_run *run, uint8_t slot, const struct slu_value *value)
+static bool word_lacks(struct slu_run *run, const struct slu_row *row,
+                       const struct slu_value *value)
 {
     for (size_t i = 0; i < run->rows->lack_count; i++) {
         const struct slu_lack *lack = run->rows->lacks[i];
 
-        if (lack->slot != slot || !listed(lack->words, lack->word_count, value))
+        if (lack->slot != row->slot || !listed(lack->words, lack->word_count, value))
             continue;
         if (!listed(lack->unless, lack->unless_count, value))
-            slu_run_refuse(run, run->table->slots[slot].pointer, value, lack->reason);
+            refuse_row(run, row, value, lack->reason);
         return true;
     }
     return false;
@@ -133,7 +147,7 @@ static const struct slu_value *value_for(struct slu_run *run, const struct slu_r
             put_weak(run, row, slu_value_new(run->arena, SLU_NULL));
         return NULL;
     }
-    if (word_lacks(run, row->slot, value))
+    if (word_lacks(run, row, value))
         return NULL;
     if (!slu_member_takes(slot_of(run, row)->member, value)) {
         invalid(run, slot_of(run, row)->pointer, value, "is of a kind that this member is not");
@@ -183,7 +197,7 @@ static void write_single(struct slu_run *run, const struct slu_row *row)
     }
     native = slu_codec_to_native(run, row, value, &why);
     if (!native)
-        slu_run_refuse(run, slot_of(run, row)->pointer, value, why);
+        refuse_row(run, row, value, why);
     else
         put(run, row, native);
 }
@@ -277,10 +291,12 @@ static void write_const(struct slu_run *run, const struct slu_row *row)
     const struct slu_value *given = row->slot == SLU_NO_SLOT ? NULL : run->slots[row->slot];
     struct slu_value *native;
 
+    if (!given && row->slot != SLU_NO_SLOT)
+        miss(run, row, row->slot);
     if (given && given->kind != SLU_NULL && !slu_value_equal(given, row->canonical)) {
-        if (!word_lacks(run, row->slot, given))
-            slu_run_refuse(run, slot_of(run, row)->pointer, given,
-                           SLU_STR("the target has one fixed value here, another one"));
+        if (!word_lacks(run, row, given))
+            refuse_row(run, row, given,
+                       SLU_STR("the target has one fixed value here, another one"));
         return;
     }
     if (!row->has_n || row->derived)
@@ -306,9 +322,12 @@ static void write_parameter(struct slu_run *run, const struct slu_row *row)
         return;
     if (given->kind != SLU_STRING)
         invalid(run, slot_of(run, row)->pointer, given, "is no text");
+    else if ((!value.p || !slu_str_eq(value, given->text)) && run->side == SLU_REQUEST)
+        slu_mistake(run->mistakes, SLU_FAULT_UNSUPPORTED, slot_of(run, row)->pointer,
+                    "differs from what the target is configured with");
     else if (!value.p || !slu_str_eq(value, given->text))
-        slu_run_refuse(run, slot_of(run, row)->pointer, given,
-                       SLU_STR("differs from what the target is configured with"));
+        slu_run_lose(run, slot_of(run, row)->pointer, given,
+                     SLU_STR("differs from what the target is configured with"));
 }
 
 static void write_row(struct slu_run *run, const struct slu_row *row)
@@ -352,7 +371,7 @@ static void leave(struct slu_run *run, uint8_t index)
         return;
     if (lack)
         slu_run_refuse(run, slot->pointer, value, lack->reason);
-    else if (run->rows->fixed >> index & 1)
+    else if (run->side == SLU_REQUEST && run->rows->fixed >> index & 1)
         slu_run_refuse(run, slot->pointer, value, SLU_STR("cannot be changed on this target"));
     else if (run->side == SLU_REQUEST && !slot->member->in_request)
         invalid(run, slot->pointer, value, "is told by the cloud and cannot be sent");

@@ -279,6 +279,10 @@ static void check_way(const struct pair *pair, bool write)
 
     if (pair->refused) {
         require_mistakes(pair, &outcome, pair->refused);
+        if (write) {
+            outcome = translate(pair, true, true);
+            require_mistakes(pair, &outcome, pair->refused);
+        }
         tally.refused++;
         return;
     }
