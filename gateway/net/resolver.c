@@ -57,7 +57,7 @@ struct slu_resolver {
     struct lookups ready;   /* with their answer, or without a name: no memory */
     unsigned ready_count, name_count, asking, asked;
     bool closing;
-    TAILQ_HEAD(, slu_name) queue; /* names whose query waits for its turn */
+    TAILQ_HEAD(names, slu_name) queue; /* names whose query waits for its turn */
     struct slu_name *buckets[BUCKETS];
 };
 
