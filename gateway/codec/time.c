@@ -34,7 +34,7 @@ static bool take(struct slu_str *text, struct slu_str head)
 static enum part take_part(struct slu_str *pattern)
 {
     for (enum part i = YEAR; i < PARTS; i++)
-        if (take(pattern, places[i].letters))
+        if (pattern->p[0] == places[i].letters.p[0] && take(pattern, places[i].letters))
             return i;
     return PARTS;
 }
@@ -98,12 +98,14 @@ static bool read_moment(struct slu_str pattern, struct slu_str text, struct mome
         if (part != PARTS) {
             if (!take_number(&text, places[part].letters.n, &moment.part[part]))
                 return false;
-        } else if (take(&pattern, fraction_letters)) {
+        } else if (pattern.p[0] == '[' && take(&pattern, fraction_letters)) {
             if (!take_fraction(&text, &moment.fraction))
                 return false;
         } else {
-            if (!take(&text, (struct slu_str){pattern.p, 1}))
+            if (!text.n || text.p[0] != pattern.p[0])
                 return false;
+            text.p++;
+            text.n--;
             pattern.p++;
             pattern.n--;
         }
@@ -133,7 +135,7 @@ static size_t put_moment(struct slu_str pattern, const struct moment *moment, ch
         if (part != PARTS) {
             put_number(out + n, places[part].letters.n, moment->part[part]);
             n += places[part].letters.n;
-        } else if (take(&pattern, fraction_letters)) {
+        } else if (pattern.p[0] == '[' && take(&pattern, fraction_letters)) {
             if (moment->fraction.n) {
                 out[n++] = '.';
                 memcpy(out + n, moment->fraction.p, moment->fraction.n);
