@@ -129,6 +129,26 @@ static void clear(struct slu_run *run, const struct slu_row *row, const struct s
                        SLU_STR("cannot be cleared on this target"));
 }
 
+/* What is beyond the cloud's limits cannot be carried: refused, or left out where losses are
+ * allowed and the cloud does not insist on the member. */
+static bool within_limits(struct slu_run *run, const struct slu_row *row,
+                          const struct slu_value *value)
+{
+    struct slu_str pointer = slot_of(run, row)->pointer;
+    struct slu_mistakes found;
+
+    slu_mistakes_init(&found, run->arena);
+    if (slu_limits_check(row->limits, value, pointer, SLU_FAULT_UNSUPPORTED, &found))
+        return true;
+    if (run->losses->lenient && found.first && !(creating(run) && row->required)) {
+        slu_run_lose(run, pointer, value, found.first->detail);
+        return false;
+    }
+    for (const struct slu_mistake *one = found.first; one; one = one->next)
+        slu_mistake(run->mistakes, one->kind, one->pointer, "%.*s", SLU_FMT(one->detail));
+    return false;
+}
+
 /* The value a row has to say; NULL when there is none or all is said. */
 static const struct slu_value *value_for(struct slu_run *run, const struct slu_row *row)
 {
@@ -153,9 +173,7 @@ static const struct slu_value *value_for(struct slu_run *run, const struct slu_r
         invalid(run, slot_of(run, row)->pointer, value, "is of a kind that this member is not");
         return NULL;
     }
-    if (row->limits && run->side == SLU_REQUEST &&
-        !slu_limits_check(row->limits, value, slot_of(run, row)->pointer, SLU_FAULT_INVALID,
-                          run->mistakes))
+    if (row->limits && run->side == SLU_REQUEST && !within_limits(run, row, value))
         return NULL;
     return value;
 }
