@@ -651,7 +651,8 @@ static void flush(struct slu_conn *conn)
         return;
     }
     if (piece.n) {
-        await_room(conn);
+        if (!conn->write_wants_read)
+            await_room(conn);
         return;
     }
     slu_buf_clear(&conn->output);

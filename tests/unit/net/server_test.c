@@ -4,6 +4,8 @@
  */
 #include "net/server.h"
 
+#include "net/conn.h"
+#include "net/tls_internal.h"
 #include "net_support.h"
 
 #include "base/clock.h"
@@ -26,6 +28,7 @@ struct fixture {
     struct slu_talk *pending; /* /never and /later */
     struct slu_timer later;
     char *large;
+    bool tls;
     bool keep_gone; /* do not release talks whose caller left */
     uint64_t bytes_in, bytes_out;
 };
@@ -50,6 +53,7 @@ static void on_head(struct slu_talk *talk, void *user)
     const struct slu_request *request = slu_talk_request(talk);
 
     slu_buf_printf(&f->events, "%.*s %.*s;", SLU_FMT(request->method), SLU_FMT(request->path));
+    assert_str(request->scheme, f->tls ? "https" : "http");
     assert_true(slu_talk_began_us(talk) > 0);
     assert_true(slu_str_starts(slu_talk_peer(talk), SLU_STR("127.0.0.1:")));
     if (path_is(talk, "/early"))
@@ -122,12 +126,13 @@ static void on_written(struct slu_talk *talk, void *user)
 static const struct slu_server_handler handler = {on_head, on_body, on_refused, on_gone,
                                                   on_written};
 
-static bool open_fixture(struct fixture *f, const struct slu_server_limits *limits)
+static bool open_fixture_tls(struct fixture *f, const struct slu_server_limits *limits,
+                             struct slu_tls *tls)
 {
-    struct slu_server_conf conf = {.address = "127.0.0.1:0"};
+    struct slu_server_conf conf = {.address = "127.0.0.1:0", .tls = tls};
     struct slu_fault fault = {0};
 
-    *f = (struct fixture){0};
+    *f = (struct fixture){.tls = tls != NULL};
     if (limits)
         conf.limits = *limits;
     slu_buf_init(&f->events, 0);
@@ -142,6 +147,16 @@ static bool open_fixture(struct fixture *f, const struct slu_server_limits *limi
         return true;
     assert_int_equal(fault.kind, SLU_FAULT_MEMORY);
     return false;
+}
+
+static bool open_fixture(struct fixture *f, const struct slu_server_limits *limits)
+{
+    return open_fixture_tls(f, limits, NULL);
+}
+
+static uint16_t port_of(const struct fixture *f)
+{
+    return (uint16_t)strtoul(strrchr(slu_server_address(f->server), ':') + 1, NULL, 10);
 }
 
 static void close_fixture(struct fixture *f)
@@ -175,20 +190,27 @@ struct caller {
     size_t most; /* reads no more than this */
 };
 
-static struct caller call(struct fixture *f)
+/* `room` is the size of its receive buffer, 0 for the system's choice. */
+static struct caller call_with_room(struct fixture *f, int room)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
     struct caller c = {.f = f, .most = SIZE_MAX};
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port =
-        htons((uint16_t)strtoul(strrchr(slu_server_address(f->server), ':') + 1, NULL, 10));
+    address.sin_port = htons(port_of(f));
     c.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(c.fd >= 0);
+    if (room)
+        assert_int_equal(setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
     assert_int_equal(connect(c.fd, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(fcntl(c.fd, F_SETFL, O_NONBLOCK), 0);
     slu_buf_init(&c.in, 0);
     return c;
+}
+
+static struct caller call(struct fixture *f)
+{
+    return call_with_room(f, 0);
 }
 
 static void hang_up(struct caller *c)
@@ -428,36 +450,49 @@ static bool nobody_left(void *context)
 }
 
 /* Deadlines: a byte now and then extends none of them. */
-static void test_deadlines(void **state)
+static void slow_caller(const char *first, const char *more, const char *events,
+                        const struct slu_server_limits *limits, unsigned least_ms, unsigned most_ms)
 {
-    static const struct {
-        const char *first, *events, *heard;
-    } rows[] = {
-        {"GET / HTTP/1.1\r\n" H, "refused 408;written;", NO("408 Request Timeout")},
-        {"POST / HTTP/1.1\r\n" H "Content-Length: 500\r\n\r\n", "POST /;refused 408;written;",
-         NO("408 Request Timeout")},
-    };
-    struct slu_server_limits limits = {.head_timeout_ms = 200, .body_timeout_ms = 200};
     struct fixture f;
     struct caller c;
-    uint64_t began;
+    uint64_t began, took_ms = 0;
+
+    start(&f, limits);
+    c = call(&f);
+    began = slu_clock_mono_us();
+    say(&c, first);
+    while (took_ms < 5000 && !c.in.n) {
+        run_for(f.loop, 10);
+        say(&c, more);
+        listen_once(&c);
+        took_ms = (slu_clock_mono_us() - began) / 1000;
+    }
+    assert_in_range(took_ms, least_ms, most_ms);
+    hear(&c, NULL, NO("408 Request Timeout"));
+    assert_events(&f, events);
+    hang_up(&c);
+    close_fixture(&f);
+}
+
+static void test_deadlines(void **state)
+{
+    struct slu_server_limits limits = {.head_timeout_ms = 200, .body_timeout_ms = 400};
+    struct fixture f;
+    struct caller c;
 
     (void)state;
+    slow_caller("GET / HTTP/1.1\r\n" H, "x", "refused 408;written;", &limits, 190, 1500);
+    slow_caller("\r\n", "", "refused 408;written;", &limits, 190, 1500);
+    /* The whole body, however well it runs. */
+    slow_caller("POST / HTTP/1.1\r\n" H "Content-Length: 60000\r\n\r\n",
+                "0123456789012345678901234567890123456789", "POST /;refused 408;written;", &limits,
+                390, 2000);
+    /* The least rate, long before the whole body's end. */
+    limits.body_timeout_ms = 4000;
+    slow_caller("POST / HTTP/1.1\r\n" H "Content-Length: 60000\r\n\r\n", "x",
+                "POST /;refused 408;written;", &limits, 990, 3000);
+
     start(&f, &limits);
-    for (size_t i = 0; i < SLU_COUNT(rows); i++) {
-        c = call(&f);
-        began = slu_clock_mono_us();
-        say(&c, rows[i].first);
-        for (int j = 0; j < 100 && slu_clock_mono_us() - began < 2000000 && !c.in.n; j++) {
-            run_for(f.loop, 20);
-            say(&c, "x");
-            listen_once(&c);
-        }
-        assert_in_range(slu_clock_mono_us() - began, 45000, 1000000);
-        hear(&c, NULL, rows[i].heard);
-        assert_events(&f, rows[i].events);
-        hang_up(&c);
-    }
     c = call(&f); /* nothing was asked: nothing is answered */
     hear(&c, NULL, "");
     hang_up(&c);
@@ -687,7 +722,7 @@ static void test_large_answer(void **state)
 
     (void)state;
     start(&f, &limits);
-    c = call(&f);
+    c = call_with_room(&f, 65536);
     say(&c, "GET /large HTTP/1.1\r\n" H "\r\n");
     c.most = 100000;
     for (int i = 0; i < 5; i++) { /* longer than the deadline, but with progress */
@@ -744,6 +779,79 @@ static void test_drain(void **state)
     hang_up(&fresh);
     assert_true(run_until(f.loop, nobody_left, &f, PATIENCE_MS));
     close_fixture(&f);
+}
+
+/* TLS: the same server, another wire. */
+
+struct secret_caller {
+    struct slu_conn *conn;
+    struct slu_buf in;
+    bool closed;
+};
+
+static void on_secret(struct slu_conn *conn, void *user)
+{
+    struct secret_caller *c = user;
+    struct slu_str input = slu_conn_input(conn);
+
+    slu_buf_add(&c->in, input);
+    slu_conn_consume(conn, input.n);
+}
+
+static void on_secret_end(struct slu_conn *conn, const struct slu_fault *fault, void *user)
+{
+    struct secret_caller *c = user;
+
+    (void)conn;
+    assert_null(fault);
+    c->closed = true;
+}
+
+static bool secret_ended(void *context)
+{
+    return ((struct secret_caller *)context)->closed;
+}
+
+static void test_tls(void **state)
+{
+    static const struct slu_conn_events events = {.readable = on_secret, .closed = on_secret_end};
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    struct slu_tls_server_conf server = {cert("server.pem"), cert("server.key"), NULL};
+    struct slu_tls_client_conf client = {.ca = cert("ca.pem")};
+    struct slu_str said = SLU_STR("GET /later HTTP/1.1\r\n" H "\r\n"
+                                  "GET /large HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
+
+    (void)state;
+    for (size_t i = 0; i < SLU_COUNT(versions); i++) {
+        struct sockaddr_in address = {.sin_family = AF_INET};
+        struct slu_conn_peer peer = {
+            .address = (struct sockaddr *)&address, .length = sizeof(address), .host = "localhost"};
+        struct slu_tls *server_tls = NULL, *client_tls = NULL;
+        struct secret_caller c = {0};
+        struct slu_fault fault = {0};
+        struct fixture f;
+
+        assert_true(slu_tls_server_new(&server, &server_tls, &fault));
+        assert_true(slu_tls_client_new(&client, &client_tls, &fault));
+        SSL_CTX_set_max_proto_version(slu_tls_context(client_tls), versions[i]);
+        assert_true(open_fixture_tls(&f, NULL, server_tls));
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port = htons(port_of(&f));
+        peer.tls = client_tls;
+        c.conn = slu_conn_connect(f.loop, &peer, &events, &c, &fault);
+        assert_non_null(c.conn);
+        slu_conn_write(c.conn, &said, 1);
+        assert_true(run_until(f.loop, secret_ended, &c, PATIENCE_MS));
+        assert_true(slu_str_ends(slu_buf_str(&c.in), (struct slu_str){f.large, LARGE}));
+        assert_non_null(memmem(c.in.p, 200, "later", 5));
+        assert_events(&f, "GET /later;body;written;GET /large;body;written;");
+        slu_conn_free(c.conn);
+        slu_buf_done(&c.in);
+        assert_true(run_until(f.loop, nobody_left, &f, PATIENCE_MS));
+        close_fixture(&f);
+        slu_tls_free(server_tls);
+        slu_tls_free(client_tls);
+    }
 }
 
 static void test_connection_cap(void **state)
@@ -888,6 +996,7 @@ int main(void)
         cmocka_unit_test(test_free_with_open_talks),
         cmocka_unit_test(test_large_answer),
         cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_tls),
         cmocka_unit_test(test_connection_cap),
         cmocka_unit_test(test_no_descriptors),
         cmocka_unit_test(test_addresses),
