@@ -138,7 +138,7 @@ static const struct slu_setting door[] = {
 const struct slu_setting slu_settings_limits[] = {
     {.name = "body_bytes", NUMBER, .min = 64, .max = 16 << 20, .number = 65536, .unit = "bytes", .restart = true, .help = "the largest body of a caller's request"},
     {.name = "connections", NUMBER, .min = 0, .max = MILLION, .restart = true, .fallback = "0: a little less than half of the descriptor limit", .help = "callers' connections, all workers together"},
-    {.name = "request_bytes", NUMBER, .min = 65536, .max = 256 << 20, .number = 1 << 20, .unit = "bytes", .restart = true, .help = "memory that one request may use"},
+    {.name = "request_bytes", NUMBER, .min = 65536, .max = 256 << 20, .number = 6 << 20, .unit = "bytes", .restart = true, .help = "memory that one request may use; keep it above four times reply_bytes"},
     {.name = "head_timeout_ms", NUMBER, .min = 10, .max = MILLION, .number = 10000, .unit = "ms", .restart = true, .help = "until a request's head is complete"},
     {.name = "body_timeout_ms", NUMBER, .min = 10, .max = MILLION, .number = 20000, .unit = "ms", .restart = true, .help = "until a request's body is complete"},
     {.name = "idle_timeout_ms", NUMBER, .min = 10, .max = 10 * MILLION, .number = 75000, .unit = "ms", .restart = true, .help = "between two requests on a connection"},

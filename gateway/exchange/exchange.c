@@ -539,15 +539,12 @@ static enum slu_step done(struct slu_exchange *x)
 
 /* What net/ tells us */
 
-/* Answers with what needs no memory when there is none for an exchange. */
+/* There is no memory even for an exchange. */
 static void answer_without_exchange(struct slu_talk *talk)
 {
-    static const struct slu_str body = SLU_STR_INIT(
-        "{\"type\":\"urn:sluice:error:out_of_memory\",\"title\":\"Not enough memory for "
-        "this request\",\"status\":503,\"code\":\"out_of_memory\",\"retryable\":true}");
-    struct slu_header type = {SLU_STR("content-type"), SLU_STR("application/problem+json")};
-    struct slu_response response = {503, {&type, 1, 1}, body};
+    struct slu_response response = {0};
 
+    slu_respond(slu_talk_arena(talk), &response, 503, NULL, "");
     slu_talk_answer(talk, &response, true);
 }
 

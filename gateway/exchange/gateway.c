@@ -170,17 +170,23 @@ static bool same_text(const char *a, const char *b)
     return slu_str_eq(slu_str_of(a), slu_str_of(b)) && !a == !b;
 }
 
-/* What a running process cannot change: threads and addresses. */
+static bool same_listener(const struct slu_listener *a, const struct slu_listener *b)
+{
+    return same_text(a->address, b->address) && same_text(a->certificate, b->certificate) &&
+           same_text(a->key, b->key) && same_text(a->client_ca, b->client_ca);
+}
+
+/* What a running process cannot change: threads, listeners and their limits. */
 static bool can_be_taken_over(const struct slu_catalog *old, const struct slu_catalog *new)
 {
-    bool same =
-        old->workers == new->workers && old->listener_count == new->listener_count &&
-        old->door_count == new->door_count &&same_text(old->admin.address, new->admin.address);
+    bool same = old->workers == new->workers && old->listener_count == new->listener_count &&
+                old->door_count == new->door_count &&same_listener(&old->admin, &new->admin) &&
+                memcmp(&old->limits, &new->limits, sizeof(old->limits)) == 0;
 
     for (size_t i = 0; same && i < old->listener_count; i++)
-        same = same_text(old->listeners[i].address, new->listeners[i].address);
+        same = same_listener(&old->listeners[i], &new->listeners[i]);
     for (size_t i = 0; same && i < old->door_count; i++)
-        same = same_text(old->doors[i].listener.address, new->doors[i].listener.address);
+        same = same_listener(&old->doors[i].listener, &new->doors[i].listener);
     return same;
 }
 
@@ -217,7 +223,9 @@ static void reload(struct slu_gateway *gateway, slu_gateway_reload_fn *load, voi
     } else {
         tell_mistakes(&mistakes);
         slu_log(SLU_LOG_ERROR, "reload", "the configuration stays as it was%s",
-                catalog ? ": workers, listen, admin and the doors' addresses need a restart" : "");
+                catalog
+                    ? ": workers, limits, listen, admin and where the doors listen need a restart"
+                    : "");
         slu_catalog_free(catalog);
     }
     slu_count(slu_metrics_reloads(gateway->metrics, taken), 1);

@@ -4,12 +4,23 @@
 
 #include "codec/json.h"
 
+/* What is answered when there is no memory for an answer. Never called retryable: it may follow a
+ * write. */
+static void last_resort(struct slu_response *response)
+{
+    static struct slu_header type = {SLU_STR_INIT("content-type"),
+                                     SLU_STR_INIT("application/problem+json")};
+    static const struct slu_str body = SLU_STR_INIT(
+        "{\"type\":\"urn:sluice:error:out_of_memory\",\"title\":\"Not enough memory for this "
+        "request\",\"status\":503,\"detail\":\"the memory that one request may use is "
+        "spent\",\"code\":\"out_of_memory\",\"retryable\":false}");
+
+    *response = (struct slu_response){503, {&type, 1, 1}, body};
+}
+
 void slu_respond(struct slu_arena *arena, struct slu_response *response, int status,
                  const struct slu_value *document, const char *type)
 {
-    static const struct slu_str last_resort =
-        SLU_STR_INIT("{\"type\":\"urn:sluice:error:out_of_memory\",\"status\":503,"
-                     "\"code\":\"out_of_memory\",\"retryable\":true}");
     struct slu_buf text;
 
     slu_buf_init(&text, 0);
@@ -20,10 +31,8 @@ void slu_respond(struct slu_arena *arena, struct slu_response *response, int sta
     slu_buf_done(&text);
     response->status = status;
     if (!document || arena->failed || !response->body.p ||
-        !slu_headers_add(arena, &response->headers, SLU_STR("content-type"), slu_str_of(type))) {
-        response->status = 503;
-        response->body = last_resort;
-    }
+        !slu_headers_add(arena, &response->headers, SLU_STR("content-type"), slu_str_of(type)))
+        last_resort(response);
 }
 
 static void put_text(struct slu_arena *arena, struct slu_value *object, struct slu_str name,
@@ -69,12 +78,38 @@ static void judge_mistakes(struct slu_exchange *x)
         x->fault.kind = SLU_FAULT_UNSUPPORTED;
 }
 
-/* A member is blamed once: the first who saw it has the better words. */
+/* "/destination" for "/destination/alias"; empty for a member of the document itself. */
+static struct slu_str parent_of(struct slu_str pointer)
+{
+    while (pointer.n && pointer.p[--pointer.n] != '/')
+        ;
+    return pointer;
+}
+
+/* An alias that stands for nothing explains everything that it does not give. */
+static bool is_missing_alias(struct slu_str blamed, struct slu_str pointer)
+{
+    if (slu_str_is(blamed, "/resource_alias"))
+        return slu_str_starts(pointer, SLU_STR("/resource_"));
+    return slu_str_ends(blamed, SLU_STR("/alias")) &&
+           slu_str_eq(parent_of(blamed), parent_of(pointer));
+}
+
+/* A member is blamed once, and not for what is missing in it: who saw it first has the better
+ * words. */
 static bool told_before(const struct slu_mistakes *mistakes, const struct slu_mistake *mistake)
 {
-    for (const struct slu_mistake *m = mistakes->first; m != mistake; m = m->next)
-        if (slu_str_eq(m->pointer, mistake->pointer) && m->kind != SLU_FAULT_BAD_JSON)
+    for (const struct slu_mistake *m = mistakes->first; m != mistake; m = m->next) {
+        struct slu_str above = mistake->pointer;
+
+        if (m->kind == SLU_FAULT_BAD_JSON)
+            continue;
+        if (slu_str_eq(m->pointer, above) || is_missing_alias(m->pointer, above))
             return true;
+        while ((above = parent_of(above)).n)
+            if (slu_str_eq(m->pointer, above))
+                return true;
+    }
     return false;
 }
 

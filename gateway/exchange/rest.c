@@ -188,6 +188,9 @@ enum slu_step slu_rest_write(struct slu_exchange *x)
     if (!is_json(slu_headers_value(&x->request->headers, SLU_STR("content-type"))))
         return slu_exchange_fail(x, SLU_FAULT_MEDIA_TYPE, "content-type",
                                  "send the flow log as Content-Type: application/json");
+    if (slu_headers_find(&x->request->headers, SLU_STR("content-encoding")))
+        return slu_exchange_fail(x, SLU_FAULT_MEDIA_TYPE, "content-encoding",
+                                 "send the flow log without Content-Encoding");
     slu_talk_want_body(x->talk, x->station->catalog->limits.body_bytes);
     return STEP_RECEIVE;
 }

@@ -33,7 +33,7 @@ size_t slu_table_schemes(const struct slu_table *table, const struct slu_str **r
 int slu_table_scheme_index(const struct slu_table *table, struct slu_str name);
 
 struct slu_table_parameter {
-    struct slu_str name;   /* "project_id" */
+    struct slu_str name;
     struct slu_str member; /* canonical pointer that may give it instead ("/parent_id"), or empty */
     bool required;
     struct slu_str help;
@@ -173,7 +173,7 @@ struct slu_str slu_table_serialize_by(const struct slu_table *table, enum slu_op
 struct slu_match {
     enum slu_operation operation;
     size_t step;
-    struct slu_vars vars;     /* from path, query, headers: id, project_id, region … */
+    struct slu_vars vars;     /* from path, query, headers: the id, the parameters */
     struct slu_value *native; /* the request's document; NULL when the operation has none */
 };
 /* Which operation a received request is; reads its document (JSON body, or query and form). The
