@@ -42,7 +42,8 @@ enum {
     REST_AFTER_MS = 1000, /* an idle connection gives its memory back */
     COPIED_MOST = 16384,  /* a body up to this size is copied behind its head */
     LINE_MOST = 8192,     /* request line; RFC 9112 §3 recommends at least 8000 */
-    ADDRESS_MOST = 64
+    ADDRESS_MOST = 64,
+    SPARE_MOST = 32
 };
 
 enum phase { IDLE, HEAD, JUDGE, BODY, WORK, WRITE, WRITTEN, DISCARD, LINGER, GONE };
@@ -90,7 +91,9 @@ struct slu_server {
     bool ticking, draining, listening, backing_off;
     uint32_t count;
     struct talks all, due, timed[DEADLINES];
-    struct slu_buf head; /* where answers are put together */
+    struct slu_buf head;                /* where answers are put together */
+    struct slu_arena spare[SPARE_MOST]; /* request memory between two requests, the warmest last */
+    unsigned spare_count;
     int64_t date_s;
     char date[SLU_TIME_IMF];
     char address[ADDRESS_MOST];
@@ -367,6 +370,27 @@ static enum move refuse_late(struct slu_talk *talk)
     return refuse(talk);
 }
 
+/* Memory goes to whoever has a request, so that an idle connection holds none and few requests at a
+ * time use few, warm blocks. */
+static void take_arena(struct slu_talk *talk)
+{
+    struct slu_server *server = talk->server;
+
+    if (!talk->arena.blocks && server->spare_count > 0)
+        talk->arena = server->spare[--server->spare_count];
+}
+
+static void give_arena(struct slu_talk *talk)
+{
+    struct slu_server *server = talk->server;
+
+    slu_arena_reset(&talk->arena);
+    if (!talk->arena.blocks || server->spare_count == SPARE_MOST)
+        return;
+    server->spare[server->spare_count++] = talk->arena;
+    slu_arena_init(&talk->arena, server->limits.arena_bytes);
+}
+
 /* Everything that belongs to one request. */
 static void begin_request(struct slu_talk *talk)
 {
@@ -377,6 +401,7 @@ static void begin_request(struct slu_talk *talk)
     talk->user = NULL;
     talk->fault.kind = SLU_FAULT_NONE;
     talk->began_us = slu_loop_now_us(talk->server->loop);
+    take_arena(talk);
     slu_http1_begin(&talk->reader, &talk->arena, false);
     talk->reader.request.scheme = talk->server->tls ? SLU_STR("https") : SLU_STR("http");
 }
@@ -514,7 +539,7 @@ static enum move written(struct slu_talk *talk)
     if (!talk->released)
         return STAY;
     slu_http1_discard(&talk->reader);
-    slu_arena_reset(&talk->arena);
+    give_arena(talk);
     if (talk->close)
         return begin_linger(talk);
     if (talk->whole)
@@ -840,6 +865,8 @@ void slu_server_free(struct slu_server *server)
     slu_timer_done(&server->backoff);
     if (server->turn)
         event_free(server->turn);
+    while (server->spare_count > 0)
+        slu_arena_done(&server->spare[--server->spare_count]);
     slu_buf_done(&server->head);
     slu_tls_free(server->tls);
     slu_mem_free(server);
