@@ -182,10 +182,14 @@ static const struct slu_value *value_for(struct slu_run *run, const struct slu_r
 static bool kept_aside(const struct slu_run *run, const struct slu_row *row)
 {
     const struct slu_value *value = run->slots[row->slot];
+    const struct slu_value *native = run->slots[run->table->native_slot], *kept;
 
-    return value && run->side == SLU_REPLY && row->words && row->words->otherwise &&
-           slu_value_equal(row->words->otherwise, value) && run->slots[run->table->native_slot] &&
-           slu_path_get(&row->n, run->slots[run->table->native_slot]);
+    if (!value || !native || run->side == SLU_REQUEST || !row->words || !row->words->otherwise ||
+        !slu_value_equal(row->words->otherwise, value))
+        return false;
+    kept = slu_path_get(&row->n, native);
+    return slu_value_is(kept, SLU_STRING) &&
+           !slu_words_read(row->words, kept, run->flat, run->slots);
 }
 
 static void check_derived(struct slu_run *run, const struct slu_row *row,
@@ -230,6 +234,9 @@ static void write_indexed(struct slu_run *run, const struct slu_row *row)
         slu_run_refuse(run, slot_of(run, row)->pointer, value, SLU_STR("has too many members"));
         return;
     }
+    if (value && value->count == 0 && !creating(run))
+        slu_run_refuse(run, slot_of(run, row)->pointer, value,
+                       SLU_STR("cannot be cleared on this target"));
     for (const struct slu_value *child = value ? value->first : NULL; child; child = child->next) {
         number++;
         slu_value_put(run->native,
@@ -464,7 +471,36 @@ static bool inside(struct slu_str pointer, struct slu_str outer)
     return pointer.n > outer.n && slu_str_starts(pointer, outer) && pointer.p[outer.n] == '/';
 }
 
-/* Does a row of this operation stand at, in or around the place? */
+/* A row has its place to itself. In a reply it gives way where it has read something there that it
+ * could not say: a null, or a word for "something else". */
+static bool row_claims(const struct slu_run *run, const struct slu_row *row)
+{
+    if (!row->has_n || !(row->operations >> run->operation & 1))
+        return false;
+    if (run->side == SLU_REQUEST)
+        return row->requests;
+    for (size_t i = 0; i < row->slot_count; i++)
+        if (run->slots[row->slots[i]])
+            return false;
+    return row->replies && !row->derived && row->slot_count > 0;
+}
+
+static bool envelope_claims(const struct slu_run *run, struct slu_str pointer)
+{
+    struct slu_str place;
+
+    if (run->side == SLU_REQUEST || run->step->each || run->step->envelope_count == 0)
+        return false;
+    place = slu_arena_join(run->arena, run->step->gives_at.pointer, pointer);
+    for (size_t i = 0; i < run->step->envelope_count; i++)
+        if (slu_str_eq(place, run->step->envelope[i].path.pointer) ||
+            inside(place, run->step->envelope[i].path.pointer) ||
+            inside(run->step->envelope[i].path.pointer, place))
+            return true;
+    return false;
+}
+
+/* Does a row or template of this call stand at, in or around the place? */
 static enum claim claim_of(const struct slu_run *run, struct slu_str pointer, struct slu_str name)
 {
     enum claim claim = FREE;
@@ -473,16 +509,18 @@ static enum claim claim_of(const struct slu_run *run, struct slu_str pointer, st
         const struct slu_row *row = &run->table->rows[i];
         struct slu_str rest;
 
-        if (!row->has_n || !row->requests || !(row->operations >> run->operation & 1))
+        if (!row_claims(run, row))
             continue;
         if (slu_str_eq(pointer, row->n.pointer) || inside(pointer, row->n.pointer))
             return TAKEN;
         if (row->codec == SLU_CODEC_INDEXED &&
             slu_indexed_number(row->n.steps[row->n.count - 1], name, &rest))
             return TAKEN;
-        if (inside(row->n.pointer, pointer))
+        if (inside(row->n.pointer, pointer) && run->side == SLU_REQUEST)
             claim = AROUND;
     }
+    if (envelope_claims(run, pointer))
+        return TAKEN;
     return run->flat && slu_step_knows(run->table, run->step, name) ? TAKEN : claim;
 }
 
@@ -513,8 +551,7 @@ static void pass_flat(struct slu_run *run, struct slu_value *into, const struct 
 static void pass_new(struct slu_run *run, struct slu_value *into, const struct slu_value *value,
                      struct slu_str pointer)
 {
-    enum claim claim =
-        run->side == SLU_REQUEST ? claim_of(run, pointer, value->name) : (enum claim)FREE;
+    enum claim claim = claim_of(run, pointer, value->name);
     struct slu_value *made;
 
     if (claim == TAKEN || (claim == AROUND && value->kind != SLU_OBJECT)) {
