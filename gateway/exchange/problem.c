@@ -86,6 +86,12 @@ static struct slu_str parent_of(struct slu_str pointer)
     return pointer;
 }
 
+static bool is_inside(struct slu_str pointer, struct slu_str outer)
+{
+    return pointer.n > outer.n && outer.n && slu_str_starts(pointer, outer) &&
+           pointer.p[outer.n] == '/';
+}
+
 /* An alias that stands for nothing explains everything that it does not give. */
 static bool is_missing_alias(struct slu_str blamed, struct slu_str pointer)
 {
@@ -100,15 +106,13 @@ static bool is_missing_alias(struct slu_str blamed, struct slu_str pointer)
 static bool told_before(const struct slu_mistakes *mistakes, const struct slu_mistake *mistake)
 {
     for (const struct slu_mistake *m = mistakes->first; m != mistake; m = m->next) {
-        struct slu_str above = mistake->pointer;
+        struct slu_str pointer = mistake->pointer;
 
         if (m->kind == SLU_FAULT_BAD_JSON)
             continue;
-        if (slu_str_eq(m->pointer, above) || is_missing_alias(m->pointer, above))
+        if (slu_str_eq(m->pointer, pointer) || is_inside(m->pointer, pointer) ||
+            is_inside(pointer, m->pointer) || is_missing_alias(m->pointer, pointer))
             return true;
-        while ((above = parent_of(above)).n)
-            if (slu_str_eq(m->pointer, above))
-                return true;
     }
     return false;
 }

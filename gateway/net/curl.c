@@ -651,6 +651,10 @@ static void fail_sent(struct slu_call *call, CURLcode code)
         slu_call_fail(call, SLU_FAULT_UPSTREAM_BROKEN, "the connection broke: %s",
                       curl_easy_strerror(code));
         break;
+    case CURLE_OUT_OF_MEMORY: /* also what libcurl 7.88 says to a header line over its own limit */
+        slu_call_fail(call, SLU_FAULT_UPSTREAM_UNREADABLE,
+                      "the reply cannot be read: a header line is too long, or memory is spent");
+        break;
     default:
         slu_call_fail(call, SLU_FAULT_UPSTREAM_UNREADABLE, "the reply cannot be read: %s",
                       curl_easy_strerror(code));
@@ -670,7 +674,7 @@ static void fail(struct transfer *transfer, CURLcode code)
     release(transfer);
     if (call->result.fault.kind != SLU_FAULT_NONE) {
         slu_call_finish(call);
-    } else if (code == CURLE_OUT_OF_MEMORY) {
+    } else if (code == CURLE_OUT_OF_MEMORY && unsent) {
         slu_fault_memory(&call->result.fault);
         slu_call_finish(call);
     } else if (unsent && !(late && slu_call_left_ms(call) <= 1)) {
