@@ -62,7 +62,7 @@ static int decode_one(struct slu_str text, bool plus_is_blank, size_t *ret_at)
 
 static bool changes(struct slu_str text, bool plus_is_blank)
 {
-    return text.n &&
+    return text.p &&
            (memchr(text.p, '%', text.n) || (plus_is_blank && memchr(text.p, '+', text.n)));
 }
 
@@ -86,7 +86,7 @@ bool slu_percent_decode(struct slu_arena *arena, struct slu_str text, bool plus_
         }
         decoded = (struct slu_str){out, n};
     }
-    if (decoded.n && (memchr(decoded.p, '\0', decoded.n) || !slu_utf8_valid(decoded)))
+    if (decoded.p && (memchr(decoded.p, '\0', decoded.n) || !slu_utf8_valid(decoded)))
         return false;
     *ret_text = decoded;
     return true;
@@ -138,6 +138,7 @@ bool slu_params_read(struct slu_arena *arena, struct slu_str text, bool plus_is_
 
         if (piece.n == 0)
             continue;
+        slu_must(params.count < count);
         if (!read_pair(arena, piece, plus_is_blank, &params.items[params.count], fault))
             return false;
         params.count++;

@@ -30,9 +30,8 @@ bool slu_hex_read(struct slu_str text, void *bytes, size_t count)
     for (size_t i = 0; i < text.n; i++)
         if (slu_hex_digit(text.p[i]) < 0)
             return false;
-    for (size_t i = 0; i < count; i++)
-        out[i] =
-            (unsigned char)(slu_hex_digit(text.p[2 * i]) << 4 | slu_hex_digit(text.p[2 * i + 1]));
+    for (size_t i = 0; i < text.n; i += 2)
+        out[i / 2] = (unsigned char)(slu_hex_digit(text.p[i]) * 16 + slu_hex_digit(text.p[i + 1]));
     return true;
 }
 

@@ -344,11 +344,6 @@ bool slu_value_equal(const struct slu_value *a, const struct slu_value *b)
     return false;
 }
 
-bool slu_value_is(const struct slu_value *value, enum slu_kind kind)
-{
-    return value && value->kind == kind;
-}
-
 bool slu_value_to_int(const struct slu_value *value, int64_t *ret_number)
 {
     bool negative;

@@ -89,7 +89,11 @@ SLU_NODISCARD bool slu_path_put(struct slu_arena *arena, const struct slu_path *
 /* Equal as documents: member order does not count, numbers compare as written, except that integers
  * in plain digits compare by value ("0" and "-0" are equal). */
 bool slu_value_equal(const struct slu_value *a, const struct slu_value *b);
-bool slu_value_is(const struct slu_value *value, enum slu_kind kind); /* false for NULL */
+static inline bool slu_value_is(const struct slu_value *value, enum slu_kind kind)
+{
+    return value && value->kind == kind;
+}
+
 /* A number written as a plain integer that fits; false otherwise. */
 SLU_NODISCARD bool slu_value_to_int(const struct slu_value *value, int64_t *ret_number);
 /* The grammar of RFC 8259 §6, the whole text. */
