@@ -56,7 +56,7 @@ static void check_table(struct check *check, const char *file, bool told)
 static void check_directory(struct check *check, const char *mappings, const char *beside,
                             bool told)
 {
-    struct slu_mistakes elsewhere;
+    struct slu_mistakes elsewhere = {0};
     struct slu_mistakes *to = told ? &elsewhere : &check->mistakes;
     struct slu_table_files files;
     const char *directory;

@@ -369,32 +369,41 @@ int slu_cli_print(const struct slu_buf *out)
     return SLU_CLI_DONE;
 }
 
-bool slu_cli_read(const char *file, struct slu_buf *text)
+static bool read_stream(FILE *stream, const char *name, struct slu_buf *text)
 {
-    bool standard = strcmp(file, "-") == 0;
-    FILE *stream = standard ? stdin : fopen(file, "rbe");
-    const char *why = NULL;
+    enum { PIECE = 65536 };
     size_t got = 1;
 
+    while (got) {
+        if (!slu_buf_reserve(text, PIECE)) {
+            slu_cli_fail("%s: it is too large", name);
+            return false;
+        }
+        got = fread(text->p + text->n, 1, PIECE, stream);
+        text->n += got;
+        if (ferror(stream)) {
+            slu_cli_fail("%s: %s", name, strerror(errno));
+            return false;
+        }
+    }
+    return true;
+}
+
+bool slu_cli_read(const char *file, struct slu_buf *text)
+{
+    FILE *stream;
+    bool read;
+
+    if (strcmp(file, "-") == 0)
+        return read_stream(stdin, "standard input", text);
+    stream = fopen(file, "rbe");
     if (!stream) {
         slu_cli_fail("%s: %s", file, strerror(errno));
         return false;
     }
-    while (got && !why) {
-        if (!slu_buf_reserve(text, 65536)) {
-            why = "it is too large";
-            break;
-        }
-        got = fread(text->p + text->n, 1, 65536, stream);
-        text->n += got;
-        if (ferror(stream))
-            why = strerror(errno);
-    }
-    if (!standard)
-        fclose(stream);
-    if (why)
-        slu_cli_fail("%s: %s", standard ? "standard input" : file, why);
-    return !why;
+    read = read_stream(stream, file, text);
+    fclose(stream);
+    return read;
 }
 
 struct slu_table *slu_cli_table(const char *mappings, const char *beside, struct slu_str dialect,

@@ -393,8 +393,10 @@ static int read_fields(struct slu_http1 *r, const char *at, const char *end, str
 
         if (!read_field(&at, &field))
             return bad(r, "a header field is not valid", fault);
-        if (note(r, facts, &field))
+        if (note(r, facts, &field)) {
+            slu_must(headers->count < most);
             headers->items[headers->count++] = field;
+        }
     }
     return GO_ON;
 }

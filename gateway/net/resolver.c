@@ -150,8 +150,11 @@ static void make_ready(struct slu_resolver *resolver, struct slu_lookup *lookup)
 
 static void take_ready(struct slu_lookup *lookup)
 {
-    TAILQ_REMOVE(&lookup->resolver->ready, lookup, link);
-    lookup->resolver->ready_count--;
+    struct slu_resolver *resolver = lookup->resolver;
+
+    slu_must(resolver); /* it is ready once */
+    TAILQ_REMOVE(&resolver->ready, lookup, link);
+    resolver->ready_count--;
     if (lookup->name)
         lookup->name->ready--;
     lookup->resolver = NULL;

@@ -322,6 +322,7 @@ static bool build(struct slu_upstream *upstream, struct slu_fault *fault)
     if (!upstream->where || !upstream->turn)
         return slu_fault_memory(fault);
     upstream->transport = table_of(upstream->conf.transport);
+    slu_must(upstream->transport);
     return upstream->transport->open(upstream, fault);
 }
 

@@ -120,7 +120,7 @@ static bool verify(struct slu_seal *seal, struct slu_arena *arena,
                    const struct slu_request *request, struct slu_fault *fault)
 {
     struct slu_authorization read;
-    struct slu_str date, digest;
+    struct slu_str date, digest = SLU_STR_NONE;
 
     if (!slu_form_read(&form, request, &read, fault) ||
         !slu_field_once(request, DATE, &date, fault))
