@@ -231,7 +231,7 @@ static void compile_request_id(struct slu_compile *compile, const json_t *json)
         slu_table_texts(compile, json_object_get(json, "headers"), &table->request_id_header_count);
     members = slu_table_texts(compile, json_object_get(json, "members"), &count);
     table->request_id_members = slu_table_array(compile, count, sizeof(struct slu_path));
-    if (!table->request_id_members)
+    if (!members || !table->request_id_members)
         return;
     for (size_t i = 0; i < count; i++)
         table->request_id_members[table->request_id_member_count++] = slu_table_path(

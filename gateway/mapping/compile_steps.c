@@ -370,8 +370,8 @@ static void compile_code(struct slu_compile *compile, struct slu_error_row *row,
     row->star_last = slu_str_ends(row->code, SLU_STR("*"));
     row->code.n -= row->star_last;
     row->star_first = slu_str_starts(row->code, SLU_STR("*"));
-    row->code.p += row->star_first;
-    row->code.n -= row->star_first;
+    if (row->star_first)
+        row->code = (struct slu_str){row->code.p + 1, row->code.n - 1};
     if (row->code.n && memchr(row->code.p, '*', row->code.n))
         slu_table_wrong(compile, at, "a \"*\" may stand at the beginning or the end only");
 }
