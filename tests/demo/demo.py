@@ -19,7 +19,9 @@ import time
 import urllib.parse
 
 sys.dont_write_bytecode = True
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
+from gateway import free_port  # noqa: E402
 from show import Plain, Screen, document_lines, words  # noqa: E402
 
 KEY = "demo-" + secrets.token_hex(12)
@@ -131,27 +133,11 @@ class Sluice:
             return self.process.wait()
 
 
-def free_ports(count):
-    """The first of `count` ports in a row that nobody uses."""
-    while True:
-        first = 20000 + secrets.randbelow(10000)
-        held = []
-        try:
-            for port in range(first, first + count):
-                held.append(socket.create_server(("127.0.0.1", port)))
-            return first
-        except OSError:
-            continue
-        finally:
-            for sock in held:
-                sock.close()
-
-
 def sandbox(binary, folder):
     """Every cloud there is a table for, each at a port of its own, in the order of their names."""
     dialects = sorted(path.stem for path in pathlib.Path("mappings").glob("*.json")
                       if path.name != "schema.json")
-    admin = free_ports(len(dialects) + 1)
+    admin = free_port(len(dialects) + 1)
     for system in SYSTEMS:
         system["door"] = admin + 1 + dialects.index(system["dialect"])
     return Sluice(binary, "sandbox", ["sandbox", "--port", str(admin + 1), "--mappings",
@@ -306,7 +292,7 @@ def course(binary, folder, screen):
     running = []
     try:
         running.append(sandbox(binary, folder))
-        port = free_ports(1)
+        port = free_port(1)
         running.append(gateway(binary, folder, port))
         for system in SYSTEMS:
             answer, took = create(port, system)

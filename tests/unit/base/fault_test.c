@@ -4,6 +4,8 @@
 #include "base/arena.h"
 #include "base/fault.h"
 
+#include <stdio.h>
+
 static void kinds_are_whole(void **state)
 {
     (void)state;

@@ -1,36 +1,8 @@
 /* The catalog: counting, look-ups, keys, rights, aliases. */
-#include "test.h"
+#include "tree.h"
 
 #include "cloud/catalog.h"
 #include "codec/digest.h"
-#include "codec/json.h"
-
-static struct slu_arena arena;
-
-static int begin(void **state)
-{
-    (void)state;
-    slu_arena_init(&arena, 1 << 20);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    slu_arena_done(&arena);
-    return 0;
-}
-
-static struct slu_value *json(const char *text)
-{
-    struct slu_mistakes mistakes;
-    struct slu_value *value;
-
-    slu_mistakes_init(&mistakes, &arena);
-    value = slu_json_read(&arena, slu_str_of(text), (struct slu_json_limits){0}, &mistakes);
-    assert_non_null(value);
-    return value;
-}
 
 static void assert_json(const struct slu_value *value, const char *expected)
 {
@@ -38,7 +10,7 @@ static void assert_json(const struct slu_value *value, const char *expected)
 
     slu_buf_init(&out, 0);
     slu_json_write(&out, value);
-    if (!slu_value_equal(value, json(expected)))
+    if (!slu_value_equal(value, tree(expected)))
         assert_str(slu_buf_str(&out), expected);
     slu_buf_done(&out);
 }
@@ -167,12 +139,12 @@ static void fill_target(struct slu_target *target, struct slu_alias *resources,
                         struct slu_alias *destinations)
 {
     resources[0] = (struct slu_alias){
-        SLU_STR("net"), json("{\"resource_type\":\"vpc\",\"resource_id\":\"vpc-1\"}")};
+        SLU_STR("net"), tree("{\"resource_type\":\"vpc\",\"resource_id\":\"vpc-1\"}")};
     resources[1] = (struct slu_alias){
-        SLU_STR("router"), json("{\"resource_type\":\"router_attachment\",\"resource_id\":\"att\","
+        SLU_STR("router"), tree("{\"resource_type\":\"router_attachment\",\"resource_id\":\"att\","
                                 "\"parent_id\":\"p-1\"}")};
     destinations[0] =
-        (struct slu_alias){SLU_STR("sec"), json("{\"type\":\"sls\",\"group\":\"g\"}")};
+        (struct slu_alias){SLU_STR("sec"), tree("{\"type\":\"sls\",\"group\":\"g\"}")};
     *target = (struct slu_target){.resources = resources,
                                   .resource_count = 2,
                                   .destinations = destinations,
@@ -187,8 +159,7 @@ static void test_aliases(void **state)
     (void)state;
     fill_target(&target, resources, destinations);
     for (size_t i = 0; i < SLU_COUNT(aliases); i++) {
-        struct slu_value *flow_log = json(aliases[i].given);
-        struct slu_mistakes mistakes;
+        struct slu_value *flow_log = tree(aliases[i].given);
         bool good;
 
         slu_mistakes_init(&mistakes, &arena);
@@ -209,13 +180,12 @@ static void test_unknown_alias_names_the_others(void **state)
 {
     struct slu_alias resources[2], destinations[1];
     struct slu_target target;
-    struct slu_mistakes mistakes;
 
     (void)state;
     fill_target(&target, resources, destinations);
     slu_mistakes_init(&mistakes, &arena);
     assert_false(slu_aliases_resolve(
-        &target, json("{\"resource_alias\":\"x\",\"destination\":{\"alias\":\"y\"}}"), &arena,
+        &target, tree("{\"resource_alias\":\"x\",\"destination\":{\"alias\":\"y\"}}"), &arena,
         &mistakes));
     assert_int_equal(mistakes.count, 2);
     assert_int_equal(mistakes.first->kind, SLU_FAULT_INVALID);
@@ -223,7 +193,7 @@ static void test_unknown_alias_names_the_others(void **state)
     target.resource_count = target.destination_count = 0;
     slu_mistakes_init(&mistakes, &arena);
     assert_false(
-        slu_aliases_resolve(&target, json("{\"resource_alias\":\"x\"}"), &arena, &mistakes));
+        slu_aliases_resolve(&target, tree("{\"resource_alias\":\"x\"}"), &arena, &mistakes));
     assert_str(mistakes.first->detail, "the target has no alias \"x\"; it has no such aliases");
 }
 

@@ -2,30 +2,11 @@
  * The JSON reader and writer. The reader is held against jansson on a table of texts; where the two
  * differ, the row says why.
  */
-#include "test.h"
+#include "tree.h"
 
-#include "base/arena.h"
 #include "codec/json.h"
 
 #include <jansson.h>
-
-static struct slu_arena arena;
-static struct slu_mistakes mistakes;
-
-static int begin(void **state)
-{
-    (void)state;
-    slu_arena_init(&arena, 16 << 20);
-    slu_mistakes_init(&mistakes, &arena);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    slu_arena_done(&arena);
-    return 0;
-}
 
 static struct slu_value *read_limited(const char *text, struct slu_json_limits limits)
 {

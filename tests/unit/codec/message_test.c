@@ -1,23 +1,9 @@
 /* Header fields: what may be added, and finding them. */
-#include "test.h"
+#include "tree.h"
 
 #include "codec/message.h"
 
-static struct slu_arena arena;
-
-static int begin(void **state)
-{
-    (void)state;
-    slu_arena_init(&arena, 1 << 20);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    slu_arena_done(&arena);
-    return 0;
-}
+#include <stdio.h>
 
 static void adds_and_finds(void **state)
 {

@@ -1,26 +1,9 @@
 /* Percent-encoding and lists of parameters. */
-#include "test.h"
+#include "tree.h"
 
-#include "codec/json.h"
 #include "codec/params.h"
 
-static struct slu_arena arena;
-static struct slu_mistakes mistakes;
-
-static int begin(void **state)
-{
-    (void)state;
-    slu_arena_init(&arena, 1 << 20);
-    slu_mistakes_init(&mistakes, &arena);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    slu_arena_done(&arena);
-    return 0;
-}
+#include <stdio.h>
 
 static struct slu_params read_params(const char *text)
 {

@@ -1,34 +1,5 @@
 /* JSON Pointers: reading (the examples of RFC 6901 §5), following, putting, building. */
-#include "test.h"
-
-#include "codec/json.h"
-
-static struct slu_arena arena;
-
-static int begin(void **state)
-{
-    (void)state;
-    slu_arena_init(&arena, 1 << 20);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    slu_arena_done(&arena);
-    return 0;
-}
-
-static struct slu_value *tree(const char *text)
-{
-    struct slu_mistakes mistakes;
-    struct slu_value *root;
-
-    slu_mistakes_init(&mistakes, &arena);
-    root = slu_json_read(&arena, slu_str_of(text), (struct slu_json_limits){0}, &mistakes);
-    assert_non_null(root);
-    return root;
-}
+#include "tree.h"
 
 static struct slu_str written(const struct slu_value *value)
 {

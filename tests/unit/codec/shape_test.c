@@ -1,30 +1,11 @@
 /* Shapes: every mistake with its pointer and words; reading files of ours. */
-#include "test.h"
+#include "tree.h"
 
-#include "base/arena.h"
 #include "codec/shape.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-static struct slu_arena arena;
-static struct slu_mistakes mistakes;
-
-static int begin(void **state)
-{
-    (void)state;
-    slu_arena_init(&arena, 4 << 20);
-    slu_mistakes_init(&mistakes, &arena);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    slu_arena_done(&arena);
-    return 0;
-}
 
 static bool even(const json_t *value, struct slu_str pointer, struct slu_mistakes *found)
 {

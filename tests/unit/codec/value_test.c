@@ -1,36 +1,7 @@
 /* Trees: building, finding, changing, comparing. */
-#include "test.h"
+#include "tree.h"
 
-#include "codec/json.h"
 #include "codec/value.h"
-
-static struct slu_arena arena;
-
-static int begin(void **state)
-{
-    (void)state;
-    slu_arena_init(&arena, 1 << 20);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    slu_arena_done(&arena);
-    return 0;
-}
-
-static struct slu_value *tree(const char *text)
-{
-    struct slu_mistakes mistakes;
-    struct slu_value *root;
-
-    slu_mistakes_init(&mistakes, &arena);
-    root = slu_json_read(&arena, slu_str_of(text), (struct slu_json_limits){0}, &mistakes);
-    if (!root)
-        fail_msg("no JSON: %s", text);
-    return root;
-}
 
 static void assert_tree(const struct slu_value *value, const char *expected)
 {
