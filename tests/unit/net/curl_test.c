@@ -18,13 +18,9 @@ struct world {
 static int setup(void **state)
 {
     static struct world world;
-    char server[32];
 
     world.loop = slu_loop_new();
-    world.resolver = slu_resolver_new(world.loop);
-    dns_start(&world.dns);
-    snprintf(server, sizeof(server), "127.0.0.1:%u", world.dns.port);
-    assert_true(slu_resolver_use_servers(world.resolver, server));
+    world.resolver = dns_resolver(&world.dns, world.loop);
     world.ca = make_certificate(NULL, NULL, -60, 3600);
     world.made = make_certificate("DNS:a1.test", &world.ca, -60, 3600);
     world.tls = make_server_tls(&world.made);

@@ -440,6 +440,18 @@ static inline void dns_stop(struct dns *dns)
     close(dns->fd);
 }
 
+/* Starts it, and answers a resolver that asks nobody else. */
+static inline struct slu_resolver *dns_resolver(struct dns *dns, struct slu_loop *loop)
+{
+    struct slu_resolver *resolver = slu_resolver_new(loop);
+    char server[32];
+
+    dns_start(dns);
+    snprintf(server, sizeof(server), "127.0.0.1:%u", dns->port);
+    assert_true(slu_resolver_use_servers(resolver, server));
+    return resolver;
+}
+
 /* Certificates */
 
 struct made {

@@ -14,14 +14,10 @@ struct world {
 static int setup(void **state)
 {
     static struct world world;
-    char server[32];
 
     world = (struct world){.wanted = 1};
     world.loop = slu_loop_new();
-    world.resolver = slu_resolver_new(world.loop);
-    dns_start(&world.dns);
-    snprintf(server, sizeof(server), "127.0.0.1:%u", world.dns.port);
-    assert_true(slu_resolver_use_servers(world.resolver, server));
+    world.resolver = dns_resolver(&world.dns, world.loop);
     *state = &world;
     return 0;
 }

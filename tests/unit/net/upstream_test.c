@@ -14,13 +14,9 @@ static struct world worlds[] = {{.transport = SLU_TRANSPORT_OWN},
 static int setup(void **state)
 {
     struct world *world = *state;
-    char server[32];
 
     world->loop = slu_loop_new();
-    world->resolver = slu_resolver_new(world->loop);
-    dns_start(&world->dns);
-    snprintf(server, sizeof(server), "127.0.0.1:%u", world->dns.port);
-    assert_true(slu_resolver_use_servers(world->resolver, server));
+    world->resolver = dns_resolver(&world->dns, world->loop);
     return 0;
 }
 
