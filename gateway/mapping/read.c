@@ -370,12 +370,14 @@ static void look_beside(struct slu_run *run, const struct slu_value *root)
 
 static bool is_kind(struct slu_run *run, const struct slu_value *node, enum slu_kind kind)
 {
-    if (!node)
-        return slu_mistake(run->mistakes, SLU_FAULT_INVALID, run->base, "is missing");
-    if (node->kind != kind)
-        return slu_mistake(run->mistakes, SLU_FAULT_INVALID, run->base, "must be %s, not %s",
-                           slu_kind_name(kind), slu_kind_name(node->kind));
-    return true;
+    if (slu_value_is(node, kind))
+        return true;
+    if (node)
+        slu_mistake(run->mistakes, SLU_FAULT_INVALID, run->base, "must be %s, not %s",
+                    slu_kind_name(kind), slu_kind_name(node->kind));
+    else
+        slu_mistake(run->mistakes, SLU_FAULT_INVALID, run->base, "is missing");
+    return false;
 }
 
 /* The node at the step's place, with everything that templates know marked. */
