@@ -16,28 +16,24 @@
 
 enum { GATHERED_MOST = 1 << 20 };
 
-static void add_name(struct slu_buf *line, const char *name)
-{
-    if (line->n && line->p[line->n - 1] != '{')
-        slu_buf_byte(line, ',');
-    slu_buf_byte(line, '"');
-    slu_buf_add(line, slu_str_of(name));
-    slu_buf_lit(line, "\":");
-}
+/* A member's name, with the comma before it and the colon behind. */
+#define KEY(line, name) slu_buf_lit(line, ",\"" name "\":")
 
-static void add_text(struct slu_buf *line, const char *name, struct slu_str text)
-{
-    if (text.n == 0)
-        return;
-    add_name(line, name);
-    slu_json_write_string(line, text);
-}
+#define ADD_TEXT(line, name, text)                                                                 \
+    do {                                                                                           \
+        struct slu_str added = (text);                                                             \
+                                                                                                   \
+        if (added.n) {                                                                             \
+            KEY(line, name);                                                                       \
+            slu_json_write_string(line, added);                                                    \
+        }                                                                                          \
+    } while (0)
 
-static void add_number(struct slu_buf *line, const char *name, uint64_t number)
-{
-    add_name(line, name);
-    slu_buf_u64(line, number);
-}
+#define ADD_NUMBER(line, name, number)                                                             \
+    do {                                                                                           \
+        KEY(line, name);                                                                           \
+        slu_buf_u64(line, (number));                                                               \
+    } while (0)
 
 static void add_time(struct slu_buf *line)
 {
@@ -57,22 +53,22 @@ static void add_time(struct slu_buf *line)
  * are left out, since at a door they may carry keys. */
 static void add_request(struct slu_exchange *x, struct slu_buf *line)
 {
-    add_text(line, "event", SLU_STR("request"));
-    add_text(line, "request_id", x->id);
-    add_text(line, "peer", slu_talk_peer(x->talk));
-    add_text(line, "method", x->request->method);
-    add_text(line, "path", x->request->path);
+    ADD_TEXT(line, "event", SLU_STR("request"));
+    ADD_TEXT(line, "request_id", x->id);
+    ADD_TEXT(line, "peer", slu_talk_peer(x->talk));
+    ADD_TEXT(line, "method", x->request->method);
+    ADD_TEXT(line, "path", x->request->path);
     if (x->door)
-        add_text(line, "door", slu_table_dialect(x->door->table));
+        ADD_TEXT(line, "door", slu_table_dialect(x->door->table));
     if (x->caller)
-        add_text(line, "caller", x->caller->name);
+        ADD_TEXT(line, "caller", x->caller->name);
     if (x->target) {
-        add_text(line, "target", x->target->name);
-        add_text(line, "dialect", x->target->dialect);
+        ADD_TEXT(line, "target", x->target->name);
+        ADD_TEXT(line, "dialect", x->target->dialect);
     }
     if (x->has_operation)
-        add_text(line, "operation", slu_str_of(slu_operation_name(x->operation)));
-    add_text(line, "flow_log_id", x->flow_log_id);
+        ADD_TEXT(line, "operation", slu_str_of(slu_operation_name(x->operation)));
+    ADD_TEXT(line, "flow_log_id", x->flow_log_id);
     if (x->dry_run)
         slu_buf_lit(line, ",\"dry_run\":true");
 }
@@ -81,19 +77,19 @@ static void add_cloud(struct slu_exchange *x, struct slu_buf *line)
 {
     if (!x->calls)
         return;
-    add_name(line, "cloud");
-    slu_buf_byte(line, '{');
-    add_number(line, "calls", x->calls);
-    add_number(line, "status", (uint64_t)x->cloud_status);
-    add_text(line, "code", x->outcome.vendor_code);
-    add_text(line, "request_id", x->outcome.vendor_request_id);
-    add_number(line, "us", x->cloud_us);
-    add_number(line, "name_us", x->result.name_us);
-    add_number(line, "connect_us", x->result.connect_us);
-    add_number(line, "tls_us", x->result.tls_us);
-    add_number(line, "first_byte_us", x->result.first_byte_us);
-    add_number(line, "bytes_out", x->cloud_bytes_out);
-    add_number(line, "bytes_in", x->cloud_bytes_in);
+    KEY(line, "cloud");
+    slu_buf_lit(line, "{\"calls\":");
+    slu_buf_u64(line, x->calls);
+    ADD_NUMBER(line, "status", (uint64_t)x->cloud_status);
+    ADD_TEXT(line, "code", x->outcome.vendor_code);
+    ADD_TEXT(line, "request_id", x->outcome.vendor_request_id);
+    ADD_NUMBER(line, "us", x->cloud_us);
+    ADD_NUMBER(line, "name_us", x->result.name_us);
+    ADD_NUMBER(line, "connect_us", x->result.connect_us);
+    ADD_NUMBER(line, "tls_us", x->result.tls_us);
+    ADD_NUMBER(line, "first_byte_us", x->result.first_byte_us);
+    ADD_NUMBER(line, "bytes_out", x->cloud_bytes_out);
+    ADD_NUMBER(line, "bytes_in", x->cloud_bytes_in);
     slu_buf_lit(line, ",\"reused\":");
     slu_buf_add(line, x->result.reused ? SLU_STR("true") : SLU_STR("false"));
     slu_buf_byte(line, '}');
@@ -106,17 +102,23 @@ static bool waits(enum slu_step step)
 
 static void add_spans(struct slu_exchange *x, struct slu_buf *line)
 {
+    bool first = true;
     uint64_t own = 0;
 
     for (size_t i = 0; i < STEP_COUNT; i++)
         own += waits((enum slu_step)i) ? 0 : x->spans_us[i];
-    add_number(line, "total_us", x->step_began_us - x->began_us);
-    add_number(line, "own_us", own);
-    add_name(line, "steps_us");
-    slu_buf_byte(line, '{');
-    for (size_t i = 0; i < STEP_DONE; i++)
-        if (x->spans_us[i])
-            add_number(line, slu_step_name((enum slu_step)i), x->spans_us[i]);
+    ADD_NUMBER(line, "total_us", x->step_began_us - x->began_us);
+    ADD_NUMBER(line, "own_us", own);
+    slu_buf_lit(line, ",\"steps_us\":{");
+    for (size_t i = 0; i < STEP_DONE; i++) {
+        if (!x->spans_us[i])
+            continue;
+        slu_buf_add(line, first ? SLU_STR("\"") : SLU_STR(",\""));
+        slu_buf_add(line, slu_step_name((enum slu_step)i));
+        slu_buf_lit(line, "\":");
+        slu_buf_u64(line, x->spans_us[i]);
+        first = false;
+    }
     slu_buf_byte(line, '}');
 }
 
@@ -134,16 +136,16 @@ void slu_access_line(struct slu_exchange *x)
     }
     add_time(line);
     add_request(x, line);
-    add_number(line, "status", x->written ? (uint64_t)x->response.status : 0);
+    ADD_NUMBER(line, "status", x->written ? (uint64_t)x->response.status : 0);
     if (x->fault.kind != SLU_FAULT_NONE)
-        add_text(line, "code", slu_str_of(slu_fault_info(x->fault.kind)->code));
-    add_number(line, "bytes_in", slu_talk_bytes_in(x->talk));
-    add_number(line, "bytes_out", slu_talk_bytes_out(x->talk));
+        ADD_TEXT(line, "code", slu_str_of(slu_fault_info(x->fault.kind)->code));
+    ADD_NUMBER(line, "bytes_in", slu_talk_bytes_in(x->talk));
+    ADD_NUMBER(line, "bytes_out", slu_talk_bytes_out(x->talk));
     if (x->losses.count)
-        add_number(line, "losses", x->losses.count);
+        ADD_NUMBER(line, "losses", x->losses.count);
     add_cloud(x, line);
     add_spans(x, line);
-    add_text(line, "end", (struct slu_str){end, sizeof(end)});
+    ADD_TEXT(line, "end", ((struct slu_str){end, sizeof(end)}));
     slu_buf_lit(line, "}\n");
     if (line->failed)
         slu_buf_clear(line);

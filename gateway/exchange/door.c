@@ -91,7 +91,7 @@ static bool parameters_agree(const struct slu_exchange *x)
     const struct slu_vars *configured = &x->door->parameters;
 
     for (size_t i = 0; i < configured->count; i++) {
-        struct slu_str said = slu_vars_get(&x->match.vars, configured->names[i]);
+        struct slu_str said = slu_vars_get(&x->match->vars, configured->names[i]);
 
         if (said.p && !slu_str_eq(said, configured->values[i]))
             return false;
@@ -107,21 +107,29 @@ static bool may(const struct slu_exchange *x)
            (writes ? x->caller->write : x->caller->read);
 }
 
+/* Also for errors that come before the request was read. */
+static bool has_match(struct slu_exchange *x)
+{
+    if (!x->match)
+        x->match = slu_arena_zero(x->arena, sizeof(*x->match));
+    return x->match != NULL;
+}
+
 static bool complete_vars(struct slu_exchange *x)
 {
     const struct slu_vars *configured = &x->door->parameters;
-    bool good = slu_vars_set(&x->match.vars, SLU_STR("request_id"), x->id) &&
-                slu_vars_set(&x->match.vars, SLU_STR("host"), x->request->host);
+    bool good = slu_vars_set(&x->match->vars, SLU_STR("request_id"), x->id) &&
+                slu_vars_set(&x->match->vars, SLU_STR("host"), x->request->host);
 
     for (size_t i = 0; i < configured->count && good; i++)
-        good = slu_vars_set(&x->match.vars, configured->names[i], configured->values[i]);
+        good = slu_vars_set(&x->match->vars, configured->names[i], configured->values[i]);
     return good;
 }
 
 static enum slu_step read_request(struct slu_exchange *x)
 {
-    if (x->match.native &&
-        !slu_table_read_request(x->door->table, &x->match, x->arena, &x->mistakes, &x->canonical)) {
+    if (x->match->native &&
+        !slu_table_read_request(x->door->table, x->match, x->arena, &x->mistakes, &x->canonical)) {
         const struct slu_mistake *first = x->mistakes.first;
 
         x->door_word = "parameter";
@@ -130,7 +138,7 @@ static enum slu_step read_request(struct slu_exchange *x)
             SLU_FMT(first ? first->pointer : SLU_STR("")),
             SLU_FMT(first ? first->detail : SLU_STR("the request cannot be read")));
     }
-    x->flow_log_id = slu_vars_get(&x->match.vars, SLU_STR("id"));
+    x->flow_log_id = slu_vars_get(&x->match->vars, SLU_STR("id"));
     if (x->target->memory)
         return STEP_IMITATE;
     if (slu_str_eq(x->target->dialect, slu_table_dialect(x->door->table)))
@@ -144,13 +152,15 @@ enum slu_step slu_door_understand(struct slu_exchange *x)
     enum slu_step next;
 
     x->target = x->door->target;
+    if (!has_match(x))
+        return refuse(x, SLU_FAULT_MEMORY, "", "no memory for this request");
     if (!verify(x, &next))
         return next;
-    if (!slu_table_match(x->door->table, x->request, x->arena, &x->match, &x->fault)) {
+    if (!slu_table_match(x->door->table, x->request, x->arena, x->match, &x->fault)) {
         x->door_word = x->fault.place[0] ? x->fault.place : "route";
         return slu_exchange_fail(x, SLU_FAULT_BAD_REQUEST, x->door_word, "no such call");
     }
-    x->operation = x->asking = x->match.operation;
+    x->operation = x->asking = x->match->operation;
     x->has_operation = true;
     if (!parameters_agree(x))
         return refuse(x, SLU_FAULT_BAD_PARAMETER, "parameter",
@@ -166,9 +176,9 @@ static void reply_error(struct slu_exchange *x)
 {
     struct slu_fault ignored = {0};
 
-    if (!complete_vars(x) ||
+    if (!has_match(x) || !complete_vars(x) ||
         !slu_table_write_error(x->door->table, x->operation, x->fault.kind, x->door_word,
-                               slu_arena_str(x->arena, slu_str_of(x->fault.words)), &x->match.vars,
+                               slu_arena_str(x->arena, slu_str_of(x->fault.words)), &x->match->vars,
                                x->arena, &x->response, &ignored))
         slu_problem_plain(x->arena, &x->fault, &x->response);
 }
@@ -176,8 +186,8 @@ static void reply_error(struct slu_exchange *x)
 void slu_door_reply(struct slu_exchange *x)
 {
     if (x->fault.kind == SLU_FAULT_NONE &&
-        !slu_table_write_reply(x->door->table, x->operation, x->match.step, x->flow_log,
-                               &x->match.vars, x->arena, &x->losses, &x->response, &x->fault))
+        !slu_table_write_reply(x->door->table, x->operation, x->match->step, x->flow_log,
+                               &x->match->vars, x->arena, &x->losses, &x->response, &x->fault))
         slu_fault_set(&x->fault, SLU_FAULT_INTERNAL, "", "the answer cannot be written");
     if (x->fault.kind != SLU_FAULT_NONE)
         reply_error(x);

@@ -42,28 +42,28 @@ static enum slu_step done(struct slu_exchange *x);
 #define TO(step) (1u << STEP_##step)
 
 static const struct {
-    const char *name;
+    struct slu_str name;
     char letter; /* in the access line */
     enum slu_step (*run)(struct slu_exchange *x);
     unsigned next; /* the steps that may follow */
 } life[] = {
     /* clang-format off */
-    [STEP_ADMIT]      = {"admit",      'A', admit,       TO(RECEIVE) | TO(TRANSLATE) | TO(IMITATE) | TO(REPLY)},
-    [STEP_RECEIVE]    = {"receive",    'B', receive,     TO(UNDERSTAND) | TO(REPLY) | TO(DONE)},
-    [STEP_UNDERSTAND] = {"understand", 'U', understand,  TO(TRANSLATE) | TO(IMITATE) | TO(REPLY)},
-    [STEP_TRANSLATE]  = {"translate",  'T', translate,   TO(SIGN) | TO(REPLY)},
-    [STEP_SIGN]       = {"sign",       'S', sign,        TO(SEND) | TO(REPLY)},
-    [STEP_SEND]       = {"send",       'C', await_cloud, TO(NORMALISE) | TO(REPLY) | TO(DONE)},
-    [STEP_NORMALISE]  = {"normalise",  'N', normalise,   TO(TRANSLATE) | TO(SETTLE) | TO(REPLY)},
-    [STEP_SETTLE]     = {"settle",     'P', settle,      TO(TRANSLATE) | TO(IMITATE) | TO(REPLY) | TO(DONE)},
-    [STEP_IMITATE]    = {"imitate",    'M', imitate,     TO(SETTLE) | TO(REPLY)},
-    [STEP_REPLY]      = {"reply",      'R', reply,       TO(CLOSE) | TO(DONE)},
-    [STEP_CLOSE]      = {"close",      'L', close_talk,  TO(DONE)},
-    [STEP_DONE]       = {"done",       'D', done,        0},
+    [STEP_ADMIT]      = {SLU_STR_INIT("admit"),      'A', admit,       TO(RECEIVE) | TO(TRANSLATE) | TO(IMITATE) | TO(REPLY)},
+    [STEP_RECEIVE]    = {SLU_STR_INIT("receive"),    'B', receive,     TO(UNDERSTAND) | TO(REPLY) | TO(DONE)},
+    [STEP_UNDERSTAND] = {SLU_STR_INIT("understand"), 'U', understand,  TO(TRANSLATE) | TO(IMITATE) | TO(REPLY)},
+    [STEP_TRANSLATE]  = {SLU_STR_INIT("translate"),  'T', translate,   TO(SIGN) | TO(REPLY)},
+    [STEP_SIGN]       = {SLU_STR_INIT("sign"),       'S', sign,        TO(SEND) | TO(REPLY)},
+    [STEP_SEND]       = {SLU_STR_INIT("send"),       'C', await_cloud, TO(NORMALISE) | TO(REPLY) | TO(DONE)},
+    [STEP_NORMALISE]  = {SLU_STR_INIT("normalise"),  'N', normalise,   TO(TRANSLATE) | TO(SETTLE) | TO(REPLY)},
+    [STEP_SETTLE]     = {SLU_STR_INIT("settle"),     'P', settle,      TO(TRANSLATE) | TO(IMITATE) | TO(REPLY) | TO(DONE)},
+    [STEP_IMITATE]    = {SLU_STR_INIT("imitate"),    'M', imitate,     TO(SETTLE) | TO(REPLY)},
+    [STEP_REPLY]      = {SLU_STR_INIT("reply"),      'R', reply,       TO(CLOSE) | TO(DONE)},
+    [STEP_CLOSE]      = {SLU_STR_INIT("close"),      'L', close_talk,  TO(DONE)},
+    [STEP_DONE]       = {SLU_STR_INIT("done"),       'D', done,        0},
     /* clang-format on */
 };
 
-const char *slu_step_name(enum slu_step step)
+struct slu_str slu_step_name(enum slu_step step)
 {
     return life[step].name;
 }
@@ -191,11 +191,19 @@ static size_t target_index(const struct slu_exchange *x)
 /* The native operation's vars: the target's parameters and what is known of the flow log. */
 static bool fill_vars(struct slu_exchange *x)
 {
-    if (x->vars.count)
+    const struct slu_vars *given = &x->target->parameters;
+    bool good = true;
+
+    if (x->vars)
         return true;
-    x->vars = x->target->parameters;
-    return slu_vars_set(&x->vars, SLU_STR("host"), x->target->host) &&
-           slu_vars_set(&x->vars, SLU_STR("request_id"), x->id);
+    x->vars = slu_arena_get(x->arena, sizeof(*x->vars));
+    if (!x->vars)
+        return false;
+    x->vars->count = 0;
+    for (size_t i = 0; i < given->count; i++)
+        good = good && slu_vars_set(x->vars, given->names[i], given->values[i]);
+    return good && slu_vars_set(x->vars, SLU_STR("host"), x->target->host) &&
+           slu_vars_set(x->vars, SLU_STR("request_id"), x->id);
 }
 
 static enum slu_step translate(struct slu_exchange *x)
@@ -208,11 +216,11 @@ static enum slu_step translate(struct slu_exchange *x)
                                  "the target's dialect has no operation %s",
                                  slu_operation_name(x->asking));
     if (!fill_vars(x) ||
-        (x->flow_log_id.p && !slu_vars_set(&x->vars, SLU_STR("id"), x->flow_log_id)))
+        (x->flow_log_id.p && !slu_vars_set(x->vars, SLU_STR("id"), x->flow_log_id)))
         return out_of_memory(x);
     x->native = (struct slu_request){0};
     good = slu_table_write_request(target->table, x->asking, x->native_step,
-                                   target->credentials.scheme_index, x->canonical, &x->vars,
+                                   target->credentials.scheme_index, x->canonical, x->vars,
                                    x->arena, &x->losses, &x->mistakes, &x->native);
     if (x->arena->failed)
         return out_of_memory(x);
@@ -361,7 +369,7 @@ static enum slu_step normalise(struct slu_exchange *x)
         return no_answer(x);
     x->cloud_status = x->result.response.status;
     if (!slu_table_read_reply(table, x->asking, x->native_step, &x->result.response, x->canonical,
-                              &x->vars, x->arena, &x->losses, &x->outcome, &x->fault)) {
+                              x->vars, x->arena, &x->losses, &x->outcome, &x->fault)) {
         decide(x, 'U');
         return STEP_REPLY;
     }

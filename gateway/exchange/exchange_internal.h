@@ -134,12 +134,12 @@ struct slu_exchange {
     struct slu_str flow_log_id;
     bool dry_run, lenient, prefers_wait;
     uint32_t wait_s;
-    struct slu_match match; /* of a door */
-    const char *door_word;  /* why a door refuses, in the tables' words */
+    struct slu_match *match; /* of a door, from its first step on */
+    const char *door_word;   /* why a door refuses, in the tables' words */
     struct slu_value *canonical;
 
     /* what is done about it */
-    struct slu_vars vars;
+    struct slu_vars *vars; /* for the table's templates; made when the first native request is */
     struct slu_losses losses;
     struct slu_mistakes mistakes;
     struct slu_fault fault;
@@ -168,7 +168,7 @@ struct slu_exchange {
 
 extern const struct slu_server_handler slu_exchange_handler; /* user: struct slu_front */
 void slu_exchange_resume(struct slu_exchange *x);
-const char *slu_step_name(enum slu_step step);
+struct slu_str slu_step_name(enum slu_step step);
 char slu_step_letter(enum slu_step step);
 /* Ends the road here: records the fault unless there is one, and goes to REPLY. */
 enum slu_step slu_exchange_fail(struct slu_exchange *x, enum slu_fault_kind kind, const char *place,

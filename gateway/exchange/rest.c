@@ -247,7 +247,7 @@ static struct slu_value *flow_log_document(struct slu_exchange *x)
 {
     struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
     size_t count;
-    const struct slu_member *members = slu_flow_log_members(&count);
+    const struct slu_str *order = slu_flow_log_order(&count);
 
     if (!document)
         return NULL;
@@ -256,8 +256,7 @@ static struct slu_value *flow_log_document(struct slu_exchange *x)
     if (x->flow_log)
         slu_value_set(x->flow_log, SLU_STR("target"), slu_value_string(x->arena, x->target->name));
     for (size_t i = 0; i < count; i++)
-        if (!strchr(members[i].pointer + 1, '/'))
-            move_member(x->flow_log, slu_str_of(members[i].pointer + 1), document);
+        move_member(x->flow_log, order[i], document);
     slu_value_put(document, SLU_STR("loss"), slu_losses_value(x->arena, &x->losses));
     return document;
 }

@@ -8,6 +8,7 @@
 #include "codec/json.h"
 #include "codec/text.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 enum {
@@ -68,6 +69,36 @@ static const struct slu_member members[] = {
     OTHER("/updated_at", TIME, false, true, true, 0, "when it was last changed; RFC 3339 in UTC"),
 };
 /* clang-format on */
+
+/* What looking at the pointers again and again would find, worked out once: each member's own name
+ * and the pointer of what it stands in. */
+static struct {
+    struct slu_str pointer, name, parent;
+} places[SLU_COUNT(members)];
+static struct slu_str order[SLU_COUNT(members)];
+static size_t order_count;
+static pthread_once_t worked_out = PTHREAD_ONCE_INIT;
+
+static void work_out(void)
+{
+    for (size_t i = 0; i < SLU_COUNT(members); i++) {
+        const char *slash = strrchr(members[i].pointer, '/');
+
+        places[i].pointer = slu_str_of(members[i].pointer);
+        places[i].name = slu_str_of(slash + 1);
+        places[i].parent =
+            (struct slu_str){members[i].pointer, (size_t)(slash - members[i].pointer)};
+        if (places[i].parent.n == 0)
+            order[order_count++] = places[i].name;
+    }
+}
+
+const struct slu_str *slu_flow_log_order(size_t *ret_count)
+{
+    pthread_once(&worked_out, work_out);
+    *ret_count = order_count;
+    return order;
+}
 
 const struct slu_member *slu_flow_log_members(size_t *ret_count)
 {
@@ -243,18 +274,6 @@ static void check_value(const struct slu_value *value, const struct slu_member *
     }
 }
 
-/* The part of a member's pointer below `parent` when it is a direct child, else NULL. */
-static const char *child_name(const struct slu_member *member, struct slu_str parent)
-{
-    const char *rest = member->pointer + parent.n;
-
-    if (strlen(member->pointer) <= parent.n || *rest != '/')
-        return NULL;
-    if (parent.n && memcmp(member->pointer, parent.p, parent.n) != 0)
-        return NULL;
-    return strchr(rest + 1, '/') ? NULL : rest + 1;
-}
-
 static void check_unknown(struct slu_str name, struct slu_str parent, struct slu_str pointer,
                           struct slu_mistakes *mistakes)
 {
@@ -262,10 +281,8 @@ static void check_unknown(struct slu_str name, struct slu_str parent, struct slu
     size_t count = 0;
 
     for (size_t i = 0; i < SLU_COUNT(members); i++) {
-        const char *sibling = child_name(&members[i], parent);
-
-        if (sibling && members[i].in_request && count < SIBLINGS_MOST)
-            known[count++] = sibling;
+        if (slu_str_eq(places[i].parent, parent) && members[i].in_request && count < SIBLINGS_MOST)
+            known[count++] = places[i].name.p;
     }
     near = slu_nearest(name, known, count);
     if (near)
@@ -276,24 +293,22 @@ static void check_unknown(struct slu_str name, struct slu_str parent, struct slu
 
 static const struct slu_member *find_child(struct slu_str parent, struct slu_str name)
 {
-    for (size_t i = 0; i < SLU_COUNT(members); i++) {
-        const char *sibling = child_name(&members[i], parent);
-
-        if (sibling && slu_str_is(name, sibling))
+    for (size_t i = 0; i < SLU_COUNT(members); i++)
+        if (slu_str_eq(places[i].name, name) && slu_str_eq(places[i].parent, parent))
             return &members[i];
-    }
     return NULL;
 }
 
 static void check_object(const struct slu_value *object, struct slu_str pointer, bool patch,
                          struct slu_mistakes *mistakes)
 {
+    pthread_once(&worked_out, work_out);
     slu_value_each (child, object) {
         const struct slu_member *member = find_child(pointer, child->name);
         struct slu_str at;
 
         if (member) {
-            at = slu_str_of(member->pointer);
+            at = places[member - members].pointer;
             if (!member->in_request)
                 wrong(mistakes, at, "is told by the cloud and cannot be sent");
             else if (child->kind != SLU_NULL)

@@ -33,6 +33,8 @@ struct slu_member {
 };
 
 const struct slu_member *slu_flow_log_members(size_t *ret_count);
+/* The names of the outermost members, in the order in which a reply shows them. */
+const struct slu_str *slu_flow_log_order(size_t *ret_count);
 const struct slu_member *slu_flow_log_member(struct slu_str pointer); /* NULL when there is none */
 
 /*
