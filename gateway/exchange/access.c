@@ -17,23 +17,24 @@
 enum { GATHERED_MOST = 1 << 20 };
 
 /* A member's name, with the comma before it and the colon behind. */
-#define KEY(line, name) slu_buf_lit(line, ",\"" name "\":")
+#define KEY(name) SLU_STR(",\"" name "\":")
 
-#define ADD_TEXT(line, name, text)                                                                 \
-    do {                                                                                           \
-        struct slu_str added = (text);                                                             \
-                                                                                                   \
-        if (added.n) {                                                                             \
-            KEY(line, name);                                                                       \
-            slu_json_write_string(line, added);                                                    \
-        }                                                                                          \
-    } while (0)
+static inline void add_text(struct slu_buf *line, struct slu_str key, struct slu_str text)
+{
+    if (!text.n)
+        return;
+    slu_buf_add(line, key);
+    slu_json_write_string(line, text);
+}
 
-#define ADD_NUMBER(line, name, number)                                                             \
-    do {                                                                                           \
-        KEY(line, name);                                                                           \
-        slu_buf_u64(line, (number));                                                               \
-    } while (0)
+static inline void add_number(struct slu_buf *line, struct slu_str key, uint64_t number)
+{
+    slu_buf_add(line, key);
+    slu_buf_u64(line, number);
+}
+
+#define ADD_TEXT(line, name, text)     add_text((line), KEY(name), (text))
+#define ADD_NUMBER(line, name, number) add_number((line), KEY(name), (number))
 
 static void add_time(struct slu_buf *line)
 {
@@ -77,7 +78,7 @@ static void add_cloud(struct slu_exchange *x, struct slu_buf *line)
 {
     if (!x->calls)
         return;
-    KEY(line, "cloud");
+    slu_buf_add(line, KEY("cloud"));
     slu_buf_lit(line, "{\"calls\":");
     slu_buf_u64(line, x->calls);
     ADD_NUMBER(line, "status", (uint64_t)x->cloud_status);
