@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { FIRST_BLOCK = 8192, LARGEST_BLOCK = 262144 };
+enum { FIRST_BLOCK = 16384, LARGEST_BLOCK = 262144 };
 
 struct slu_arena_block {
     struct slu_arena_block *older;

@@ -187,8 +187,10 @@ void slu_door_reply(struct slu_exchange *x)
 {
     if (x->fault.kind == SLU_FAULT_NONE &&
         !slu_table_write_reply(x->door->table, x->operation, x->match->step, x->flow_log,
-                               &x->match->vars, x->arena, &x->losses, &x->response, &x->fault))
+                               &x->match->vars, x->arena, &x->losses, &x->response, &x->fault)) {
         slu_fault_set(&x->fault, SLU_FAULT_INTERNAL, "", "the answer cannot be written");
+        x->door_word = x->fault.place[0] ? x->fault.place : x->door_word;
+    }
     if (x->fault.kind != SLU_FAULT_NONE)
         reply_error(x);
 }

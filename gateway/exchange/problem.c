@@ -4,6 +4,8 @@
 
 #include "codec/json.h"
 
+enum { USUAL_BYTES = 2048 }; /* of an answer: one allocation */
+
 /* What is answered when there is no memory for an answer. Never called retryable: it may follow a
  * write. */
 static void last_resort(struct slu_response *response)
@@ -24,7 +26,7 @@ void slu_respond(struct slu_arena *arena, struct slu_response *response, int sta
     struct slu_buf text;
 
     slu_buf_init(&text, 0);
-    if (document && !arena->failed)
+    if (document && !arena->failed && slu_buf_reserve(&text, USUAL_BYTES))
         slu_json_write(&text, document);
     if (document && !arena->failed && !text.failed)
         response->body = slu_arena_str(arena, slu_buf_str(&text));

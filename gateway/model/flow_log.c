@@ -172,19 +172,32 @@ static void check_text(const struct slu_value *value, const struct slu_member *m
         check_name(value->text, pointer, mistakes);
 }
 
+/* How many words there are; *ret_known tells whether the text is one of them. */
+static size_t look_up(const char *const *words, struct slu_str text, bool *ret_known)
+{
+    size_t count = 0;
+
+    *ret_known = false;
+    for (; words[count]; count++)
+        *ret_known = *ret_known ||
+                     (text.n && text.p[0] == words[count][0] && slu_str_is(text, words[count]));
+    return count;
+}
+
 static void check_word(const struct slu_value *value, const struct slu_member *member,
                        struct slu_str pointer, struct slu_mistakes *mistakes)
 {
     char list[256] = "";
-    size_t count = 0, used = 0;
+    size_t used = 0;
     const char *near;
+    bool known;
+    size_t count = look_up(member->words, value->text, &known);
 
-    for (; member->words[count]; count++) {
-        if (slu_str_is(value->text, member->words[count]))
-            return;
-        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", count ? ", " : "",
-                                 member->words[count]);
-    }
+    if (known)
+        return;
+    for (size_t i = 0; i < count; i++)
+        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "",
+                                 member->words[i]);
     near = slu_nearest(value->text, member->words, count);
     if (near)
         slu_mistake(mistakes, SLU_FAULT_INVALID, pointer, "must be one of: %s; did you mean '%s'?",
