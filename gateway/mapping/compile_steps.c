@@ -314,6 +314,7 @@ void slu_table_compile_operations(struct slu_compile *compile)
         if (json)
             compile_operation(compile, json, (enum slu_operation)i);
     }
+    slu_table_compile_paging(compile);
 }
 
 /* ---- errors ---- */

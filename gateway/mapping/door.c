@@ -173,6 +173,43 @@ static struct slu_str name_of_id(const struct slu_step *step)
     return SLU_STR("the id");
 }
 
+/* What a request says of pages, where its call knows of pages. */
+static bool take_paging(const struct visit *visit, const struct slu_paging *paging,
+                        struct slu_vars *vars, struct slu_fault *fault)
+{
+    struct slu_str size, position;
+    bool has_size = paging->size.p && find_param(visit, paging->size, &size);
+    bool has_position = find_param(visit, paging->position, &position);
+
+    return slu_paging_take(paging, has_size ? &size : NULL, has_position ? &position : NULL, vars,
+                           visit->arena, fault);
+}
+
+/* A parameter that nothing reads is refused by name: a filter that is ignored in silence would
+ * answer another question than was asked. In a parameter list that is a document, those that
+ * nothing knows are the document's own. */
+static bool all_known(const struct visit *visit, const struct slu_step *step,
+                      struct slu_fault *fault)
+{
+    if (visit->flat) {
+        if (step->takes)
+            return true;
+        slu_value_each (child, visit->flat)
+            if (!slu_step_knows(visit->table, step, child->name))
+                return parameter_fault(fault, child->name, "is not known to this call here");
+        return true;
+    }
+    for (size_t i = 0; i < visit->query.count; i++) {
+        struct slu_str name = visit->query.items[i].name;
+
+        if (!slu_step_knows(visit->table, step, name))
+            return parameter_fault(fault, name, "is not known to this call here");
+        if (slu_params_find(&visit->query, name) != &visit->query.items[i])
+            return parameter_fault(fault, name, "is given twice");
+    }
+    return true;
+}
+
 /* The variables of a step that fits; a fault in "parameter" when one is missing or wrong. */
 static bool take_variables(const struct visit *visit, const struct slu_step *step,
                            struct slu_vars *vars, struct slu_fault *fault)
@@ -266,6 +303,9 @@ bool slu_table_match(const struct slu_table *table, const struct slu_request *re
     if (!read_params(&visit, fault) || !search_steps(&visit, &search, fault))
         return false;
     step = &table->plans[search.match.operation].steps[search.match.step];
+    if (!all_known(&visit, step, fault) ||
+        (step->paging && !take_paging(&visit, step->paging, &search.match.vars, fault)))
+        return false;
     if (step->takes && table->flat)
         search.match.native = visit.flat;
     else if (step->takes && !read_body(&visit, &search.match, fault))
@@ -350,6 +390,8 @@ bool slu_table_write_reply(const struct slu_table *table, enum slu_operation ope
     slu_mistakes_init(&mistakes, arena);
     slu_run_init(&run, table, operation, SLU_REPLY, &table->plans[operation].steps[step], vars,
                  arena, losses, &mistakes);
+    if (!slu_paging_fits(&run, canonical, fault))
+        return false;
     response.status = run.step->status[0];
     if (!run.step->gives && run.step->envelope_count == 0)
         return seal_empty(&run, &response, ret_response, fault);

@@ -248,7 +248,7 @@ static struct slu_value *absence(struct slu_run *run, const struct slu_step *ste
         if (!slu_run_place(run->arena, &list, at, slu_value_new(run->arena, SLU_ARRAY)))
             return NULL;
     }
-    slu_run_envelope(run, step->envelope, step->envelope_count, root);
+    slu_run_surround(run, 0, root);
     return root;
 }
 
@@ -262,7 +262,6 @@ bool slu_table_write_error(const struct slu_table *table, enum slu_operation ope
     struct slu_str code = row ? row->code : slu_str_of(slu_fault_info(kind)->code);
     enum slu_operation run_as =
         (size_t)operation < SLU_OP_COUNT ? operation : SLU_OP_GET; /* only for templates */
-    struct slu_vars with_count = vars ? *vars : (struct slu_vars){.count = 0};
     struct slu_response response = {.status = silent ? silent->status[0] : status_of(row, kind)};
     struct slu_mistakes mistakes;
     struct slu_losses losses;
@@ -271,9 +270,7 @@ bool slu_table_write_error(const struct slu_table *table, enum slu_operation ope
 
     slu_mistakes_init(&mistakes, arena);
     slu_losses_init(&losses, arena, true);
-    if (!slu_vars_set(&with_count, SLU_STR("count"), SLU_STR("0")))
-        return slu_fault_set(fault, SLU_FAULT_INTERNAL, "", "too many variables");
-    slu_run_init(&run, table, run_as, SLU_REPLY, silent, &with_count, arena, &losses, &mistakes);
+    slu_run_init(&run, table, run_as, SLU_REPLY, silent, vars, arena, &losses, &mistakes);
     body = silent ? absence(&run, silent) : error_body(&run, code, message);
     return slu_response_seal(&run, body, &response, ret_response, fault);
 }

@@ -135,6 +135,27 @@ static void explain_step(const struct slu_table *table, const struct slu_step *s
                                                          : step->capture[i].member.pointer));
 }
 
+static void explain_paging(const struct slu_paging *paging, struct slu_buf *out)
+{
+    slu_buf_printf(out, "  paged by %s: %.*s", slu_paging_style_name(paging->style),
+                   SLU_FMT(paging->position));
+    if (paging->size.p)
+        slu_buf_printf(out, ", size %.*s", SLU_FMT(paging->size));
+    if (paging->usual)
+        slu_buf_printf(out, ", usually %u", paging->usual);
+    if (paging->max)
+        slu_buf_printf(out, ", at most %u", paging->max);
+    if (paging->next.count)
+        slu_buf_printf(out, ", next at \"%.*s\"", SLU_FMT(paging->next.pointer));
+    else if (paging->style == SLU_PAGING_MARKER)
+        slu_buf_lit(out, ", next is the last flow log's id");
+    if (paging->total.count)
+        slu_buf_printf(out, ", total at \"%.*s\"", SLU_FMT(paging->total.pointer));
+    if (paging->page.count)
+        slu_buf_printf(out, ", page at \"%.*s\"", SLU_FMT(paging->page.pointer));
+    slu_buf_byte(out, '\n');
+}
+
 static void explain_after(const struct slu_plan *plan, struct slu_buf *out)
 {
     if (plan->has_poll)
@@ -163,6 +184,8 @@ void slu_table_explain(const struct slu_table *table, enum slu_operation operati
     }
     for (size_t i = 0; i < plan->step_count; i++)
         explain_step(table, &plan->steps[i], i, out);
+    if (operation == SLU_OP_LIST && table->paging)
+        explain_paging(table->paging, out);
     if (slu_table_main_step(table, operation, SLU_REQUEST))
         explain_side(table, operation, SLU_REQUEST, out);
     if (slu_table_main_step(table, operation, SLU_REPLY))

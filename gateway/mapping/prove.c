@@ -111,7 +111,7 @@ static void prove_words(struct slu_compile *compile)
 
 /* ---- 3: places ---- */
 
-static bool overlap(struct slu_str a, struct slu_str b)
+bool slu_pointers_overlap(struct slu_str a, struct slu_str b)
 {
     struct slu_str shorter = a.n <= b.n ? a : b, longer = a.n <= b.n ? b : a;
 
@@ -131,7 +131,7 @@ static bool collide(const struct slu_row *a, const struct slu_row *b)
     if (a->codec == SLU_CODEC_INDEXED && b->n.count &&
         slu_indexed_number(a->n.steps[a->n.count - 1], b->n.steps[b->n.count - 1], &rest))
         return true;
-    return overlap(a->n.pointer, b->n.pointer);
+    return slu_pointers_overlap(a->n.pointer, b->n.pointer);
 }
 
 static void prove_places_of(struct slu_compile *compile, const struct slu_rows *rows,
@@ -178,15 +178,15 @@ static void prove_envelope(struct slu_compile *compile, const struct slu_step *s
         struct slu_str place = slu_pointer_member(
             compile->arena, slu_pointer_member(compile->arena, at, SLU_STR("envelope")), pointer);
 
-        if (step->each && overlap(pointer, step->gives_at.pointer))
+        if (step->each && slu_pointers_overlap(pointer, step->gives_at.pointer))
             slu_table_wrong(compile, place, "stands where the flow logs are");
         for (size_t k = 0; k < i; k++)
-            if (overlap(pointer, step->envelope[k].path.pointer))
+            if (slu_pointers_overlap(pointer, step->envelope[k].path.pointer))
                 slu_table_wrong(compile, place, "stands in the place of another member");
         for (size_t k = 0; step->gives && !step->each && k < rows->count; k++)
             if (rows->writing[k]->has_n &&
-                overlap(pointer, slu_arena_join(compile->arena, step->gives_at.pointer,
-                                                rows->writing[k]->n.pointer)))
+                slu_pointers_overlap(pointer, slu_arena_join(compile->arena, step->gives_at.pointer,
+                                                             rows->writing[k]->n.pointer)))
                 slu_table_wrong(compile, place, "row %zu writes this place too",
                                 rows->writing[k]->index);
     }
@@ -279,6 +279,13 @@ static bool is_parameter(const struct slu_table *table, struct slu_str name)
     return false;
 }
 
+/* What whoever writes a reply knows of the flow logs in it. */
+static bool is_of_list(struct slu_str name)
+{
+    return slu_str_is(name, "count") || slu_str_is(name, "count_text") ||
+           slu_str_is(name, "page_size") || slu_str_is(name, "page_size_text");
+}
+
 /* A reply may name the id even of a create: whoever writes it has chosen one. */
 static void prove_names(struct slu_compile *compile, const struct slu_template *template,
                         enum slu_operation operation, size_t step, enum slu_side side,
@@ -291,8 +298,7 @@ static void prove_names(struct slu_compile *compile, const struct slu_template *
         struct slu_str name = template->pieces[i].text;
         bool known = slu_str_is(name, "host") || slu_str_is(name, "request_id") ||
                      (slu_str_is(name, "id") && has_id) || is_parameter(compile->table, name) ||
-                     is_captured(plan, step, name) ||
-                     (slu_str_is(name, "count") && side == SLU_REPLY);
+                     is_captured(plan, step, name) || (side == SLU_REPLY && is_of_list(name));
 
         if (template->pieces[i].variable && !known)
             slu_table_wrong(compile, at, "nothing gives the value of {%.*s} here", SLU_FMT(name));
@@ -420,7 +426,7 @@ static void prove_derived(struct slu_compile *compile, enum slu_operation operat
 
         for (size_t k = 0; !found && k < rows->count; k++)
             found = !rows->writing[k]->derived && rows->writing[k]->has_n &&
-                    overlap(rows->writing[k]->n.pointer, rows->writing[i]->n.pointer);
+                    slu_pointers_overlap(rows->writing[k]->n.pointer, rows->writing[i]->n.pointer);
         if (!found)
             slu_table_wrong(compile, row_at(compile, rows->writing[i], "derived"),
                             "no other row writes this place in the %s of %s",
@@ -435,6 +441,7 @@ void slu_table_prove(struct slu_compile *compile)
 
     prove_words(compile);
     prove_required(compile);
+    slu_table_prove_paging(compile);
     for (int i = 0; i < SLU_OP_COUNT; i++) {
         enum slu_operation operation = (enum slu_operation)i;
 

@@ -39,6 +39,7 @@ WORDS(retry_word, "no", "yes", "after");
 WORDS(message_word, "pass", "withhold");
 WORDS(side_word, "request", "reply");
 WORDS(one_way, "read", "write");
+WORDS(paging_style, "marker", "page", "token");
 LIST_OF(operation_words, operation_word, 1);
 LIST_OF(encodings_out, encoding_out, 1);
 
@@ -160,8 +161,24 @@ static const struct slu_shape_member token_members[] = {
     {"header", true, &slu_shape_text}, {"max", true, &positive}, {NULL, false, NULL}};
 OBJECT(token, token_members);
 
+static const struct slu_shape_member paging_request_members[] = {
+    {"size", false, &slu_shape_text}, {"marker", false, &slu_shape_text},
+    {"page", false, &slu_shape_text}, {"token", false, &slu_shape_text}, {NULL, false, NULL}};
+OBJECT(paging_request, paging_request_members);
+
+static const struct slu_shape_member paging_reply_members[] = {
+    {"next", false, &slu_shape_text}, {"total", false, &slu_shape_text},
+    {"page", false, &slu_shape_text}, {NULL, false, NULL}};
+OBJECT(paging_reply, paging_reply_members);
+
+static const struct slu_shape_member paging_members[] = {
+    {"style", true, &paging_style}, {"request", true, &paging_request},
+    {"reply", false, &paging_reply}, {"max", false, &positive}, {"default", false, &positive},
+    {"source", false, &text_or_texts}, {NULL, false, NULL}};
+OBJECT(paging, paging_members);
+
 static const struct slu_shape_member operation_members[] = {
-    {"steps", true, &steps}, {"poll", false, &poll}, {"find_by", false, &find_by},
+    {"steps", true, &steps}, {"paging", false, &paging}, {"poll", false, &poll}, {"find_by", false, &find_by},
     {"undo", false, &undo}, {"token", false, &token}, {"serialize_by", false, &slu_shape_text}, {NULL, false, NULL}};
 OBJECT(operation, operation_members);
 

@@ -167,6 +167,21 @@ struct slu_str slu_table_token(const struct slu_table *table, enum slu_operation
 /* Canonical pointer: writes with the same value there must not overlap; or empty. */
 struct slu_str slu_table_serialize_by(const struct slu_table *table, enum slu_operation operation);
 
+/* How the cloud cuts its list into pages. Nothing here walks them: that is the caller's. */
+enum slu_paging_style {
+    SLU_PAGING_MARKER, /* "what comes after this one": `next`, or else the last flow log's id */
+    SLU_PAGING_PAGE,   /* numbered from 1 */
+    SLU_PAGING_TOKEN,  /* whatever the reply before said is `next` */
+};
+struct slu_paging {
+    enum slu_paging_style style;
+    struct slu_str size, position;     /* the request's parameters; `size` may be NULL */
+    struct slu_path next, total, page; /* in the reply, from its root; no steps: not told */
+    uint32_t max, usual;               /* flow logs on a page; 0: not known */
+};
+/* NULL: nothing is known of pages. */
+const struct slu_paging *slu_table_paging(const struct slu_table *table);
+
 /* ---- server role: a cloud's own client calls us
  * ------------------------------------------------------ */
 
@@ -176,8 +191,9 @@ struct slu_match {
     struct slu_vars vars;     /* from path, query, headers: the id, the parameters */
     struct slu_value *native; /* the request's document; NULL when the operation has none */
 };
-/* Which operation a received request is; reads its document (JSON body, or query and form). The
- * fault's `place` is one of the door words below. */
+/* Which operation a received request is; reads its document (JSON body, or query and form). A
+ * parameter of the URL or form that nothing reads is refused by name. The fault's `place` is one of
+ * the door words below. */
 SLU_NODISCARD bool slu_table_match(const struct slu_table *table, const struct slu_request *request,
                                    struct slu_arena *arena, struct slu_match *ret_match,
                                    struct slu_fault *fault);
@@ -188,7 +204,8 @@ SLU_NODISCARD bool slu_table_read_request(const struct slu_table *table,
                                           struct slu_mistakes *mistakes,
                                           struct slu_value **ret_canonical);
 /* The native reply of success: status, headers, body. `canonical` may be NULL (delete); for list it
- * is an array. */
+ * is an array. `vars` are those of the match: more flow logs than fit on the page that was asked
+ * for are a fault whose place is "parameter". */
 SLU_NODISCARD bool
 slu_table_write_reply(const struct slu_table *table, enum slu_operation operation, size_t step,
                       const struct slu_value *canonical, const struct slu_vars *vars,

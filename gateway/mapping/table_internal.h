@@ -193,6 +193,7 @@ struct slu_step {
     size_t assume_count;
     const struct slu_capture *capture;
     size_t capture_count;
+    const struct slu_paging *paging; /* of a list, and of a get that is the same call; or NULL */
 };
 
 struct slu_plan {
@@ -291,6 +292,7 @@ struct slu_table {
     struct slu_lack *lacks;
     size_t lack_count;
     struct slu_plan plans[SLU_OP_COUNT];
+    const struct slu_paging *paging; /* of the list; NULL: not known */
     struct slu_error_shape *shapes;
     size_t shape_count;
     struct slu_error_row *errors;
@@ -364,6 +366,22 @@ const struct slu_envelope *slu_table_envelope(struct slu_compile *compile, const
 
 /* prove.c: what loading proves, but for the cases. */
 void slu_table_prove(struct slu_compile *compile);
+/* Is one place in or around the other? */
+bool slu_pointers_overlap(struct slu_str a, struct slu_str b);
+
+/* paging.c: its part of compiling and proving; a door's requests for a page. */
+void slu_table_compile_paging(struct slu_compile *compile);
+void slu_table_prove_paging(struct slu_compile *compile);
+const char *slu_paging_style_name(enum slu_paging_style style);
+/* Judges what a request says of pages (NULL: nothing); {page_size} is set when it says anything. */
+bool slu_paging_take(const struct slu_paging *paging, const struct slu_str *size,
+                     const struct slu_str *position, struct slu_vars *vars, struct slu_arena *arena,
+                     struct slu_fault *fault);
+/* Do the flow logs of this answer fit on the page that was asked for? */
+bool slu_paging_fits(const struct slu_run *run, const struct slu_value *canonical,
+                     struct slu_fault *fault);
+/* The size of the page that an answer with so many flow logs is, when none was asked for. */
+uint32_t slu_paging_told(const struct slu_run *run, uint32_t count);
 
 /* template.c */
 struct slu_template slu_template_compile(struct slu_compile *compile, struct slu_str text,
@@ -457,7 +475,12 @@ void slu_run_fill_lacking(struct slu_run *run);
 bool slu_run_read_slots(struct slu_run *run, const struct slu_value *native);
 void slu_run_envelope(struct slu_run *run, const struct slu_envelope *envelope, size_t count,
                       struct slu_value *root);
-/* Is the name of a parameter list filled by a template, or the signing scheme's own? */
+/* The members around a document that holds so many flow logs: sets {count} and {page_size}. */
+void slu_run_surround(struct slu_run *run, uint32_t count, struct slu_value *root);
+/* Is the name of a parameter filled by a template, or the signing scheme's own? */
+bool slu_step_fills(const struct slu_table *table, const struct slu_step *step,
+                    struct slu_str name);
+/* The same, or does it ask for a page? */
 bool slu_step_knows(const struct slu_table *table, const struct slu_step *step,
                     struct slu_str name);
 /* The number N of a member "PREFIX.N.REST" of a parameter list; 0 when it is none. */

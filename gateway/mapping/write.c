@@ -432,7 +432,7 @@ static void look_for_rest(struct slu_run *run)
 
 /* ---- native members passed through ---- */
 
-bool slu_step_knows(const struct slu_table *table, const struct slu_step *step, struct slu_str name)
+bool slu_step_fills(const struct slu_table *table, const struct slu_step *step, struct slu_str name)
 {
     for (size_t i = 0; i < step->query.count; i++)
         if (slu_str_eq(step->query.items[i].name, name))
@@ -446,6 +446,13 @@ bool slu_step_knows(const struct slu_table *table, const struct slu_step *step, 
                 return true;
     }
     return false;
+}
+
+bool slu_step_knows(const struct slu_table *table, const struct slu_step *step, struct slu_str name)
+{
+    return slu_step_fills(table, step, name) ||
+           (step->paging && (slu_str_eq(step->paging->position, name) ||
+                             (step->paging->size.p && slu_str_eq(step->paging->size, name))));
 }
 
 size_t slu_indexed_number(struct slu_str prefix, struct slu_str name, struct slu_str *ret_rest)
@@ -646,7 +653,8 @@ static struct slu_value *envelope_value(struct slu_run *run, const struct slu_en
     text = slu_template_expand(run, &envelope->template, SLU_EXPAND_PLAIN, &missing);
     if (!text.p)
         return NULL;
-    if (envelope->template.count == 1 && slu_str_is(envelope->template.text, "{count}"))
+    if (slu_str_is(envelope->template.text, "{count}") ||
+        slu_str_is(envelope->template.text, "{page_size}"))
         return slu_value_number(run->arena, text);
     return slu_value_string(run->arena, text);
 }
@@ -662,6 +670,33 @@ void slu_run_envelope(struct slu_run *run, const struct slu_envelope *envelope, 
             slu_mistake(run->mistakes, SLU_FAULT_INTERNAL, envelope[i].path.pointer,
                         "two members of the mapping table write this place");
     }
+}
+
+static bool set_both(struct slu_vars *vars, const char *name, const char *as_text,
+                     struct slu_str value)
+{
+    return slu_vars_set(vars, slu_str_of(name), value) &&
+           slu_vars_set(vars, slu_str_of(as_text), value);
+}
+
+void slu_run_surround(struct slu_run *run, uint32_t count, struct slu_value *root)
+{
+    struct slu_str size = slu_vars_get(run->vars, SLU_STR("page_size"));
+    struct slu_vars vars;
+    struct slu_run around;
+
+    if (run->step->envelope_count == 0)
+        return;
+    if (!size.p)
+        size = slu_arena_printf(run->arena, "%u", slu_paging_told(run, count));
+    vars = *run->vars;
+    around = *run;
+    around.vars = &vars;
+    if (set_both(&vars, "count", "count_text", slu_arena_printf(run->arena, "%u", count)) &&
+        set_both(&vars, "page_size", "page_size_text", size))
+        slu_run_envelope(&around, run->step->envelope, run->step->envelope_count, root);
+    else
+        slu_mistake(run->mistakes, SLU_FAULT_INTERNAL, SLU_STR(""), "has too many variables");
 }
 
 static void write_items(struct slu_run *run, const struct slu_value *canonical,
@@ -684,7 +719,6 @@ static struct slu_value *write_list(struct slu_run *run, const struct slu_value 
 {
     struct slu_value *root = slu_value_new(run->arena, SLU_OBJECT);
     struct slu_value *list = slu_value_new(run->arena, SLU_ARRAY);
-    struct slu_vars vars = *run->vars;
 
     if (!root || !list || !slu_run_place(run->arena, &run->step->gives_at, root, list))
         return NULL;
@@ -694,12 +728,7 @@ static struct slu_value *write_list(struct slu_run *run, const struct slu_value 
     }
     if (canonical)
         write_items(run, canonical, list);
-    if (slu_vars_set(&vars, SLU_STR("count"), slu_arena_printf(run->arena, "%u", list->count))) {
-        struct slu_run around = *run;
-
-        around.vars = &vars;
-        slu_run_envelope(&around, run->step->envelope, run->step->envelope_count, root);
-    }
+    slu_run_surround(run, list->count, root);
     return run->arena->failed ? NULL : root;
 }
 
@@ -734,7 +763,7 @@ struct slu_value *slu_run_write_document(struct slu_run *run, const struct slu_v
         slu_run_write(run, canonical);
     }
     if (root && run->side == SLU_REPLY)
-        slu_run_envelope(run, step->envelope, step->envelope_count, root);
+        slu_run_surround(run, there, root);
     else if (root && run->flat)
         write_templates(run, root);
     return run->arena->failed ? NULL : root;

@@ -167,6 +167,57 @@ static void every_proof_can_fail(void **state)
     }
 }
 
+static void pages_have_rules(void **state)
+{
+    static const struct {
+        const char *from, *to, *told;
+    } rows[] = {
+        {"\"style\": \"token\"", "\"style\": \"book\"",
+         "/operations/list/paging/style: \"book\" is not known here"},
+        {"\"style\": \"token\"", "\"style\": \"page\"",
+         "/operations/list/paging/request/token: has no meaning for the style page"},
+        {", \"token\": \"after\"", "",
+         "/operations/list/paging/request: the style token needs the member \"token\""},
+        {"\"token\": \"after\"", "\"token\": \"n\"",
+         "/operations/list/paging/request/token: is the parameter of the page size already"},
+        {"\"token\": \"after\"", "\"token\": \"v\"",
+         "/operations/list/paging/request/token: a template of the call fills this parameter too"},
+        {"\"size\": \"n\"", "\"size\": \"v\"",
+         "/operations/list/paging/request/size: a template of the call fills this parameter too"},
+        {"\"next\": \"/Data/Next\", ", "",
+         "/operations/list/paging: the style token needs \"next\" in the reply"},
+        {"\"/Data/Next\"", "\"/Data/Logs/0/LogId\"",
+         "/operations/list/paging/reply/next: stands where the flow logs are"},
+        {"\"total\": \"/Data/Total\"", "\"total\": \"/Data\"",
+         "/operations/list/paging/reply/total: stands where the flow logs are"},
+        {"\"total\": \"/Data/Total\"", "\"page\": \"/Data/Total\"",
+         "/operations/list/paging/reply/page: has no meaning for the style token"},
+        {"\"/Data/Next\"", "\"Next\"", "/operations/list/paging/reply/next: is no JSON Pointer"},
+        {"\"max\": 9", "\"max\": 9, \"default\": 10",
+         "/operations/list/paging/default: is above max"},
+        {"\"style\": \"token\", \"request\": {\"size\": \"n\", \"token\": \"after\"}",
+         "\"style\": \"marker\", \"request\": {\"marker\": \"after\"}",
+         "/operations/list/paging/request: the style marker needs the member \"size\""},
+        {"\"reply\": {\"status\": [204]}}],",
+         "\"reply\": {\"status\": [204]}}], \"paging\": {\"style\": "
+         "\"token\", \"request\": {}},",
+         "/operations/delete/paging: only a list has pages"},
+        {"\"each\": \"/Data/Logs\", ", "",
+         "/operations/list/paging: no step of this operation answers with a list"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SLU_COUNT(rows); i++) {
+        struct slu_buf told;
+
+        slu_buf_init(&told, 0);
+        load_changed(DATA "nimbus.json", rows[i].from, rows[i].to, &told);
+        if (!strstr(told.p, rows[i].told))
+            fail_msg("%s\n  expected %s\n  told %s", rows[i].to, rows[i].told, told.p);
+        slu_buf_done(&told);
+    }
+}
+
 static void lists_of_parameters_have_rules(void **state)
 {
     static const struct {
@@ -467,6 +518,12 @@ static void requests_find_their_call(void **state)
         {&cirrus, "POST", "/", "", "", "route"},
         {&cirrus, "DELETE", "/", "Call=DropLog&Id=5", "", "method"},
         {&cirrus, "POST", "/", "Call=ShowLogs&x=%zz", "", "parameter"},
+        {&nimbus, "GET", "/v1/logs/nl-1", "colour=red", "", "parameter"},
+        {&nimbus, "DELETE", "/v1/logs/nl-1", "=", "", "parameter"},
+        {&nimbus, "DELETE", "/v1/logs/nl-1", "v=2026-01", "", "delete"},
+        {&cirrus, "POST", "/", "Call=DropLog&Id=5&Page=1", "", "parameter"},
+        {&cirrus, "POST", "/", "Call=ShowLogs&Signature=x&Nonce=5", "", "list"},
+        {&cirrus, "POST", "/", "Call=ShowLogs", "What=3", "parameter"},
     };
 
     (void)state;
@@ -551,6 +608,100 @@ static void answers_are_in_the_dialect(void **state)
                               "\"r-7\"}");
 }
 
+/* What a list's request says of pages: {page_size}, or the words of the refusal. */
+static void doors_judge_pages(void **state)
+{
+    static const struct {
+        struct slu_table **table;
+        const char *query, *expected;
+    } rows[] = {
+        {&nimbus, "", ""},
+        {&nimbus, "n=9", "9"},
+        {&nimbus, "n=007", "7"},
+        {&nimbus, "n=0", "0"},
+        {&nimbus, "n=10", "n is at most 9"},
+        {&nimbus, "n=", "n must be a number of flow logs"},
+        {&nimbus, "n", "n must be a number of flow logs"},
+        {&nimbus, "n=-1", "n must be a number of flow logs"},
+        {&nimbus, "n=1e1", "n must be a number of flow logs"},
+        {&nimbus, "n=99999999999999999999", "n must be a number of flow logs"},
+        {&nimbus, "n=4&n=5", "n is given twice"},
+        {&nimbus, "after=", ""},
+        {&nimbus, "after=&n=3", "3"},
+        {&nimbus, "after=x&n=3", "after: this door does not page yet"},
+        {&nimbus, "N=3", "N is not known to this call here"},
+        {&nimbus, "What=3", "What is not known to this call here"},
+        {&cirrus, "Call=ShowLogs", ""},
+        {&cirrus, "Call=ShowLogs&Page=1", "3"},
+        {&cirrus, "Call=ShowLogs&Page=1&Size=50", "50"},
+        {&cirrus, "Call=ShowLogs&Page=2&Size=50", "Page: this door does not page yet"},
+        {&cirrus, "Call=ShowLogs&Page=0", "Page must be a page's number, from 1"},
+        {&cirrus, "Call=ShowLogs&Page=", "Page must be a page's number, from 1"},
+        {&cirrus, "Call=ShowLogs&Page=one", "Page must be a page's number, from 1"},
+        {&cirrus, "Call=ShowLogs&Size=51", "Size is at most 50"},
+        {&cirrus, "Call=ShowLogs&Id=5&Page=1&Size=1", "1"},
+        {&cirrus, "Call=ShowLogs&Id=5&Page=2", "Page: this door does not page yet"},
+        {&cirrus, "Call=ShowLogs&Which=vpc-1", "Which is not known to this call here"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SLU_COUNT(rows); i++) {
+        bool flat = *rows[i].table == cirrus;
+        struct slu_match found;
+        struct slu_fault fault;
+        struct slu_str told;
+
+        fresh(false);
+        told = match(*rows[i].table, flat ? "POST" : "GET", flat ? "/" : "/v1/logs", rows[i].query,
+                     "", &found, &fault)
+                   ? slu_vars_get(&found.vars, SLU_STR("page_size"))
+                   : slu_str_of(fault.words);
+        if (!slu_str_starts(told, slu_str_of(rows[i].expected)) ||
+            (told.n && rows[i].expected[0] == '\0'))
+            fail_msg("%s: %.*s", rows[i].query, SLU_FMT(told));
+    }
+}
+
+static void doors_answer_what_fits(void **state)
+{
+    static const char two[] = "[{\"id\":\"1\"},{\"id\":\"2\"}]";
+    static const struct {
+        const char *size;
+        enum slu_operation operation;
+        const char *canonical, *expected; /* the end of the body, or of the words */
+    } rows[] = {
+        {NULL, SLU_OP_LIST, two, "\"Count\":2,\"Size\":3}"},
+        {NULL, SLU_OP_LIST, "[{},{},{},{}]", "\"Count\":4,\"Size\":4}"},
+        {NULL, SLU_OP_LIST, "[]", "\"Count\":0,\"Size\":3}"},
+        {"2", SLU_OP_LIST, two, "\"Count\":2,\"Size\":2}"},
+        {"50", SLU_OP_LIST, two, "\"Count\":2,\"Size\":50}"},
+        {"1", SLU_OP_LIST, two, "ask for a page that holds them all, or for no page"},
+        {"0", SLU_OP_LIST, "[]", "\"Count\":0,\"Size\":0}"},
+        {"1", SLU_OP_GET, "{\"id\":\"1\"}", "\"Count\":1}"},
+        {"0", SLU_OP_GET, "{\"id\":\"1\"}", "ask for a page that holds them all, or for no page"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SLU_COUNT(rows); i++) {
+        struct slu_vars vars = vars_of("request_id", "r");
+        struct slu_response response;
+        struct slu_fault fault = {.kind = SLU_FAULT_NONE};
+        bool good;
+
+        fresh(true);
+        if (rows[i].size)
+            assert_true(slu_vars_set(&vars, SLU_STR("page_size"), slu_str_of(rows[i].size)));
+        good = slu_table_write_reply(cirrus, rows[i].operation, 0, json(rows[i].canonical), &vars,
+                                     &arena, &losses, &response, &fault);
+        if (!good)
+            assert_string_equal(fault.place, "parameter");
+        if (!slu_str_ends(good ? response.body : slu_str_of(fault.words),
+                          slu_str_of(rows[i].expected)))
+            fail_msg("row %zu: %.*s%s", i, good ? (int)response.body.n : 0, response.body.p,
+                     fault.words);
+    }
+}
+
 /* ---- accessors, explanations, memory ---- */
 
 static void tables_answer(void **state)
@@ -581,7 +732,15 @@ static void tables_answer(void **state)
                                           &mistakes));
     assert_false(
         slu_table_check_parameter(cirrus, SLU_STR("zone"), SLU_STR("Z"), SLU_STR("/p"), &mistakes));
+    assert_int_equal(slu_table_paging(nimbus)->style, SLU_PAGING_TOKEN);
+    assert_str(slu_table_paging(nimbus)->position, "after");
+    assert_str(slu_table_paging(nimbus)->next.pointer, "/Data/Next");
+    assert_int_equal(slu_table_paging(nimbus)->usual, 0);
+    assert_int_equal(slu_table_paging(cirrus)->style, SLU_PAGING_PAGE);
+    assert_int_equal(slu_table_paging(cirrus)->max, 50);
     slu_buf_init(&out, 0);
+    slu_table_explain(nimbus, SLU_OP_LIST, &out);
+    slu_table_explain(cirrus, SLU_OP_LIST, &out);
     slu_table_explain(nimbus, SLU_OP_CREATE, &out);
     slu_table_explain(nimbus, SLU_OP_DISABLE, &out);
     slu_buf_byte(&out, '\0');
@@ -589,6 +748,11 @@ static void tables_answer(void **state)
         strstr(out.p, "/destination/group + /destination/stream <-> /Store/Name  join"));
     assert_non_null(strstr(out.p, "capture {revision} from /Network/Revision"));
     assert_non_null(strstr(out.p, "is not served by this dialect"));
+    assert_non_null(strstr(out.p,
+                           "paged by token: after, size n, at most 9, next at \"/Data/Next\", "
+                           "total at \"/Data/Total\"\n"));
+    assert_non_null(strstr(out.p, "paged by page: Page, size Size, usually 3, at most 50, total at "
+                                  "\"/Count\", page at \"/Page\"\n"));
     slu_buf_done(&out);
 }
 
@@ -660,6 +824,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_proof_can_fail),
+        cmocka_unit_test(pages_have_rules),
         cmocka_unit_test(lists_of_parameters_have_rules),
         cmocka_unit_test(steps_hand_on_what_they_captured),
         cmocka_unit_test(a_captured_value_that_is_missing_is_unreadable),
@@ -671,6 +836,8 @@ int main(void)
         cmocka_unit_test(requests_find_their_call),
         cmocka_unit_test(requests_are_read),
         cmocka_unit_test(answers_are_in_the_dialect),
+        cmocka_unit_test(doors_judge_pages),
+        cmocka_unit_test(doors_answer_what_fits),
         cmocka_unit_test(tables_answer),
         cmocka_unit_test(loading_may_run_out_of_memory),
         cmocka_unit_test(translating_may_run_out_of_memory),
