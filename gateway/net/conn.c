@@ -130,7 +130,8 @@ static ssize_t plain_write(struct slu_conn *conn, const struct slu_str *pieces, 
 
     for (unsigned i = 0; i < count; i++)
         vector[i] = (struct iovec){(void *)(uintptr_t)pieces[i].p, pieces[i].n};
-    sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+    sent = count == 1 ? send(conn->fd, pieces[0].p, pieces[0].n, MSG_NOSIGNAL)
+                      : sendmsg(conn->fd, &message, MSG_NOSIGNAL);
     if (sent >= 0)
         return sent;
     if (errno == EAGAIN || errno == EINTR)

@@ -457,7 +457,7 @@ static void survives_failing_allocations(void **state)
     (void)state;
     slu_buf_init(&text, 0);
     slu_buf_lit(&text, "{\"list\":[");
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 4000; i++)
         slu_buf_lit(&text, "\"\\n line\",");
     slu_buf_lit(&text, "0]");
     for (int i = 0; i < 200; i++)
