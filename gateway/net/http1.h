@@ -36,7 +36,7 @@ enum slu_http1_framing {
     SLU_HTTP1_UNTIL_CLOSE /* responses only */
 };
 
-/* The owner's storage. From HEAD on the public members are valid; the others are http1.c's. */
+/* The owner's storage. From HEAD on the public members are valid; the others are the reader's. */
 struct slu_http1 {
     /* Public, read only. */
     struct slu_request request;   /* REQUESTS: scheme is left to the owner; body at DONE */
