@@ -26,13 +26,15 @@ static bool blank(char c)
 
 bool slu_field_value_valid(struct slu_str text)
 {
-    for (size_t i = 0; i < text.n; i++) {
+    unsigned char bad = 0;
+
+    for (size_t i = 0; i < text.n;
+         i++) { /* without a way out, so that it runs on many bytes at once */
         unsigned char c = (unsigned char)text.p[i];
 
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return false;
+        bad |= (unsigned char)(((c < 0x20) & (c != '\t')) | (c == 0x7f));
     }
-    return text.n == 0 || (!blank(text.p[0]) && !blank(text.p[text.n - 1]));
+    return !bad && (text.n == 0 || (!blank(text.p[0]) && !blank(text.p[text.n - 1])));
 }
 
 static bool grow(struct slu_arena *arena, struct slu_headers *headers)
