@@ -257,7 +257,7 @@ static int digit(char c)
 /* RFC 9112 §7.1: 1*HEXDIG, then nothing or ";" and extensions, which mean nothing to us. */
 static int read_chunk_size(struct slu_http1 *r, struct slu_str *input, struct slu_fault *fault)
 {
-    struct slu_str line;
+    struct slu_str line = SLU_STR_NONE;
     size_t i = 0;
     uint64_t size = 0;
     int result = take_line(r, input, CHUNK_LINE_MOST, &line, fault);
@@ -294,7 +294,7 @@ static int read_chunk_end(struct slu_http1 *r, struct slu_str *input, struct slu
 static int read_trailers(struct slu_http1 *r, struct slu_str *input, struct slu_fault *fault)
 {
     struct slu_header field;
-    struct slu_str line;
+    struct slu_str line = SLU_STR_NONE;
     const char *at = input->p;
     int result = take_line(r, input, EXTENSIONS_MOST - r->framing_used + 2, &line, fault);
 
