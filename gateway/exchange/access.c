@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 #include "codec/json.h"
+#include "codec/params.h"
+#include "codec/text.h"
 #include "codec/time.h"
 
 #include <errno.h>
@@ -50,15 +52,38 @@ static void add_time(struct slu_buf *line)
     slu_buf_lit(line, "Z\"");
 }
 
+/* A message that the parser refused may hold any bytes, but JSON is UTF-8 (RFC 8259 §8.1). */
+static void add_unchecked(struct slu_buf *line, struct slu_str key, struct slu_str text)
+{
+    if (slu_utf8_valid(text)) {
+        add_text(line, key, text);
+        return;
+    }
+    slu_buf_add(line, key);
+    slu_buf_byte(line, '"');
+    slu_percent_encode(line, text);
+    slu_buf_byte(line, '"');
+}
+
 /* Request targets may hold anything that HTTP allows, so they are escaped like any text; queries
  * are left out, since at a door they may carry keys. */
+static void add_first_line(const struct slu_exchange *x, struct slu_buf *line)
+{
+    if (x->fault.kind == SLU_FAULT_NONE) {
+        ADD_TEXT(line, "method", x->request->method);
+        ADD_TEXT(line, "path", x->request->path);
+        return;
+    }
+    add_unchecked(line, KEY("method"), x->request->method);
+    add_unchecked(line, KEY("path"), x->request->path);
+}
+
 static void add_request(struct slu_exchange *x, struct slu_buf *line)
 {
     ADD_TEXT(line, "event", SLU_STR("request"));
     ADD_TEXT(line, "request_id", x->id);
     ADD_TEXT(line, "peer", slu_talk_peer(x->talk));
-    ADD_TEXT(line, "method", x->request->method);
-    ADD_TEXT(line, "path", x->request->path);
+    add_first_line(x, line);
     if (x->door)
         ADD_TEXT(line, "door", slu_table_dialect(x->door->table));
     if (x->caller)
