@@ -17,6 +17,10 @@ static void answer_fault(struct slu_talk *talk, enum slu_fault_kind kind, const 
     struct slu_fault fault = {0};
 
     slu_fault_set(&fault, kind, "", "%s", words);
+    if (kind == SLU_FAULT_METHOD_NOT_ALLOWED && /* RFC 9110 §15.5.6 asks for it */
+        !slu_headers_add(slu_talk_arena(talk), &response.headers, SLU_STR("allow"),
+                         SLU_STR("GET, HEAD")))
+        fault = (struct slu_fault){.kind = SLU_FAULT_MEMORY};
     slu_problem_plain(slu_talk_arena(talk), &fault, &response);
     slu_talk_answer(talk, &response, false);
 }
