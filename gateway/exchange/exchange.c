@@ -3,20 +3,22 @@
  *
  *   admit       who asks, for what, with which right: judged at the head
  *   receive     the body arrives (or the wait for it ends)
- *   understand  the body becomes a canonical flow log: checked, aliases put in place; at a door the
- *               signature is verified and the native request read first
+ *   understand  the body becomes a canonical flow log: checked, aliases put in place; at a door
+ *               the signature is verified and the native request read first
  *   translate   the target's table makes the native request
- *   sign        the target's seal is put on it; a signature carries its time, so this is never
- * reused send        the cloud has it; we wait normalise   its reply becomes the canonical answer,
- * or the canonical error settle      an asynchronous create is looked at again until it is over or
- * the caller's wait is imitate     in place of translate to normalise when the target is the memory
- * cloud reply       the only step the caller hears close       the answer leaves done        the
- * one exit: told in the access line, given back
+ *   sign        the target's seal is put on it; it carries its time, so it is never used again
+ *   send        the cloud has it; we wait
+ *   normalise   its reply becomes the canonical answer, or the canonical error
+ *   settle      an asynchronous create is looked at again until it or the caller's wait is over
+ *   imitate     in place of translate to normalise when the target is the memory cloud
+ *   reply       the only step the caller hears
+ *   close       the answer leaves
+ *   done        the one exit: told in the access line, given back
  *
  * Each step does one thing and returns the step that comes next, or WAIT. Callbacks of net/ store
  * what they learned and resume. A caller who leaves walks the same road: reads are dropped, writes
  * that may have reached the cloud are followed to their end, so that the log says what became of
- * them.
+ * them, unless the worker itself has to end first.
  */
 #include "exchange/exchange_internal.h"
 
@@ -293,7 +295,7 @@ static enum slu_step await_cloud(struct slu_exchange *x)
         count_call(x);
         return STEP_NORMALISE;
     }
-    if (x->gone && !slu_operation_writes(x->asking)) {
+    if (x->gone && (!slu_operation_writes(x->asking) || x->station->worker->ending)) {
         decide(x, 'C');
         if (x->call)
             slu_call_cancel(x->call);
@@ -530,6 +532,31 @@ static void count_request(struct slu_exchange *x)
     slu_histogram_add(&slot->own, own);
 }
 
+static void link_exchange(struct slu_exchange *x, struct slu_worker *worker)
+{
+    x->next = worker->exchanges;
+    x->back = &worker->exchanges;
+    if (x->next)
+        x->next->back = &x->next;
+    worker->exchanges = x;
+}
+
+static void unlink_exchange(struct slu_exchange *x)
+{
+    *x->back = x->next;
+    if (x->next)
+        x->next->back = x->back;
+}
+
+void slu_exchange_end_all(struct slu_worker *worker)
+{
+    worker->ending = true;
+    while (worker->exchanges) {
+        slu_must(worker->exchanges->gone);
+        slu_exchange_resume(worker->exchanges);
+    }
+}
+
 static enum slu_step done(struct slu_exchange *x)
 {
     struct slu_station *station = x->station;
@@ -538,6 +565,7 @@ static enum slu_step done(struct slu_exchange *x)
     count_request(x);
     slu_access_line(x);
     slu_timer_done(&x->timer);
+    unlink_exchange(x);
     slu_talk_set_user(talk, NULL);
     station->worker->in_flight--;
     slu_talk_release(talk); /* x is gone: it lay in the talk's arena */
@@ -580,6 +608,7 @@ static struct slu_exchange *begin(struct slu_talk *talk, struct slu_front *front
     slu_mistakes_init(&x->mistakes, arena);
     slu_timer_init(&x->timer, worker->loop, settle_timer_fired, x);
     slu_talk_set_user(talk, x);
+    link_exchange(x, worker);
     return x;
 }
 

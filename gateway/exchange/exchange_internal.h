@@ -26,6 +26,7 @@ struct slu_station {
     struct slu_door_seals *doors;    /* by door */
     struct slu_tls *tls;             /* client side, system store; made when a target needs it */
     struct slu_slot **slots;         /* metrics, by target */
+    struct slu_station *next;        /* among the retired */
 };
 
 /* The verifying seals of one door: [key * schemes + scheme]. */
@@ -52,6 +53,8 @@ struct slu_worker {
     struct slu_loop *loop;
     struct slu_resolver *resolver;
     struct slu_station *station; /* of the catalog now in force */
+    struct slu_station *retired; /* nobody's any more; freed at the end of the turn */
+    struct slu_exchange *exchanges;
     struct slu_front *fronts;
     size_t front_count;
     struct slu_buf access; /* access lines of this turn */
@@ -63,6 +66,7 @@ struct slu_worker {
     struct slu_timer drain_timer;
     uint64_t drain_until_us;
     bool draining;
+    bool ending; /* the loop turns no more: nothing is waited for */
 };
 
 struct slu_gateway {
@@ -114,6 +118,7 @@ enum slu_step {
 struct slu_route;
 
 struct slu_exchange {
+    struct slu_exchange *next, **back; /* in the worker's list */
     struct slu_station *station;
     struct slu_talk *talk;
     struct slu_arena *arena; /* the talk's; this struct lies in it */
@@ -168,6 +173,9 @@ struct slu_exchange {
 
 extern const struct slu_server_handler slu_exchange_handler; /* user: struct slu_front */
 void slu_exchange_resume(struct slu_exchange *x);
+/* When the loop turns no more and all callers are gone: what still waits for a cloud is told and
+ * given back. */
+void slu_exchange_end_all(struct slu_worker *worker);
 struct slu_str slu_step_name(enum slu_step step);
 char slu_step_letter(enum slu_step step);
 /* Ends the road here: records the fault unless there is one, and goes to REPLY. */

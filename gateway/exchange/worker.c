@@ -14,9 +14,8 @@ enum { DRAIN_MOST_S = 30, DRAIN_LOOK_MS = 50 };
 
 /* Stations */
 
-static void station_free(void *argument)
+static void station_free(struct slu_station *station)
 {
-    struct slu_station *station = argument;
     struct slu_catalog *catalog = station->catalog;
 
     for (size_t i = 0; i < catalog->target_count; i++) {
@@ -47,8 +46,18 @@ void slu_station_unref(struct slu_station *station)
     if (!station || --station->references)
         return;
     /* Not now: a connection of it may be on the stack. */
-    if (!slu_loop_later(station->worker->loop, station_free, station))
-        slu_log(SLU_LOG_WARN, "memory", "an old configuration could not be freed");
+    station->next = station->worker->retired;
+    station->worker->retired = station;
+}
+
+static void free_retired(struct slu_worker *worker)
+{
+    while (worker->retired) {
+        struct slu_station *station = worker->retired;
+
+        worker->retired = station->next;
+        station_free(station);
+    }
 }
 
 static bool client_tls(struct slu_station *station, const struct slu_target *target,
@@ -245,6 +254,7 @@ static void end_of_turn(void *argument)
         connections += slu_server_busy(worker->fronts[i].server);
     worker->shown_connections = connections;
     worker->shown_in_flight = worker->in_flight;
+    free_retired(worker);
     slu_access_flush(worker);
 }
 
@@ -314,10 +324,12 @@ void slu_worker_done(struct slu_worker *worker)
     slu_mem_free(worker->fronts);
     worker->fronts = NULL;
     worker->front_count = 0;
+    slu_exchange_end_all(worker);
+    slu_access_flush(worker);
     if (worker->loop)
         slu_timer_done(&worker->drain_timer);
-    if (worker->station && --worker->station->references == 0)
-        station_free(worker->station);
+    slu_station_unref(worker->station);
+    free_retired(worker);
     slu_resolver_free(worker->resolver);
     slu_loop_free(worker->loop);
     slu_buf_done(&worker->access);
