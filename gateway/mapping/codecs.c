@@ -64,6 +64,8 @@ static struct slu_value *to_flat(struct slu_arena *arena, const struct slu_value
 {
     if (value->kind == SLU_BOOL)
         return slu_value_string(arena, value->truth ? SLU_STR("true") : SLU_STR("false"));
+    if (value->kind == SLU_NUMBER && slu_str_is(value->text, "-0"))
+        return slu_value_string(arena, SLU_STR("0")); /* the one spelling that is read back */
     return slu_value_string(arena, value->text);
 }
 

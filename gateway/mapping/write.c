@@ -250,10 +250,27 @@ static void write_indexed(struct slu_run *run, const struct slu_row *row)
     }
 }
 
+/* A join that is not sent: each of its parts is told, or missed. */
+static void leave_join(struct slu_run *run, const struct slu_row *row)
+{
+    for (size_t i = 0; i < row->slot_count; i++) {
+        struct slu_str pointer = run->table->slots[row->slots[i]].pointer;
+        const struct slu_value *value = run->slots[row->slots[i]];
+
+        if (!value || value->kind == SLU_NULL)
+            miss(run, row, row->slots[i]);
+        else if (value->kind != SLU_STRING)
+            invalid(run, pointer, value, "is no text");
+        else
+            slu_run_refuse(run, pointer, value,
+                           SLU_STR("can only be sent together with the members it is joined with"));
+    }
+}
+
 /* The texts of all parts, or false when one is missing or cannot be said. */
 static bool join_parts(struct slu_run *run, const struct slu_row *row, struct slu_vars *ret_parts)
 {
-    size_t there = 0, nulls = 0;
+    size_t there = 0, nulls = 0, given = 0;
 
     *ret_parts = (struct slu_vars){.count = row->slot_count};
     for (size_t i = 0; i < row->slot_count; i++) {
@@ -261,24 +278,17 @@ static bool join_parts(struct slu_run *run, const struct slu_row *row, struct sl
 
         ret_parts->names[i] = row->digits[i];
         nulls += slu_value_is(value, SLU_NULL);
-        if (slu_value_is(value, SLU_STRING)) {
-            ret_parts->values[i] = value->text;
-            there++;
-        } else if (value && value->kind != SLU_NULL) {
-            invalid(run, run->table->slots[row->slots[i]].pointer, value, "is no text");
-            return false;
-        }
+        given += value != NULL;
+        if (!slu_value_is(value, SLU_STRING))
+            continue;
+        ret_parts->values[i] = value->text;
+        there++;
     }
     if (there == row->slot_count)
         return true;
-    if (nulls && run->side == SLU_REPLY && there == 0)
+    if (nulls && nulls == given && run->side == SLU_REPLY)
         put_weak(run, row, slu_value_new(run->arena, SLU_NULL));
-    for (size_t i = 0; i < row->slot_count; i++)
-        if (!ret_parts->values[i].p)
-            miss(run, row, row->slots[i]);
-        else
-            slu_run_refuse(run, run->table->slots[row->slots[i]].pointer, run->slots[row->slots[i]],
-                           SLU_STR("can only be sent together with the members it is joined with"));
+    leave_join(run, row);
     return false;
 }
 

@@ -183,6 +183,12 @@ static inline int64_t draw_integer_within(struct draw *draw, const struct slu_li
     return ((least + factor - 1) / factor + (int64_t)draw_below(draw, (uint32_t)units)) * factor;
 }
 
+/* Has the row's spelling of times room for a fraction? */
+static inline bool draw_takes_fraction(const struct slu_row *row)
+{
+    return row->codec != SLU_CODEC_TIME || memmem(row->format.p, row->format.n, "[.f]", 4);
+}
+
 /* RFC 3339 in UTC, any day of four centuries, the last of February with them. */
 static inline struct slu_str draw_time(struct draw *draw, bool fraction)
 {

@@ -263,9 +263,7 @@ static struct slu_value *sound_plain(struct law *law, const struct slu_row *row)
     case SLU_MEMBER_BOOL:
         return slu_value_bool(&law->arena, one_in(law, 2));
     case SLU_MEMBER_TIME:
-        return text_value(
-            law, draw_time(&law->draw, row->codec != SLU_CODEC_TIME ||
-                                           memmem(row->format.p, row->format.n, "[.f]", 4)));
+        return text_value(law, draw_time(&law->draw, draw_takes_fraction(row)));
     case SLU_MEMBER_TEXTS:
         tags = draw_tags_within(&law->draw, row->limits);
         return row->codec == SLU_CODEC_INDEXED && tags->count == 0 ? NULL : tags;
