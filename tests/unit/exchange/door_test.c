@@ -83,9 +83,10 @@ static struct slu_str wire_of(const struct slu_request *request, struct slu_buf 
     return slu_buf_str(wire);
 }
 
-static const struct answer *knock(struct world *world, const struct wish *wish)
+/* False when the connection ended without an answer. */
+static bool knocks(struct world *world, const struct wish *wish, struct answer *answer)
 {
-    static struct answer answer;
+    bool heard;
     struct slu_request request = request_of_wish(&world->arena, wish);
     struct slu_buf wire;
     struct slu_str text;
@@ -102,9 +103,17 @@ static const struct answer *knock(struct world *world, const struct wish *wish)
         *at = 'x';
     }
     say_bytes(fd, text.p, text.n);
-    assert_true(hear(fd, &answer));
+    heard = hear(fd, answer);
     slu_buf_done(&wire);
     close(fd);
+    return heard;
+}
+
+static const struct answer *knock(struct world *world, const struct wish *wish)
+{
+    static struct answer answer;
+
+    assert_true(knocks(world, wish, &answer));
     return &answer;
 }
 
@@ -263,6 +272,31 @@ static void broken_messages_speak_the_dialect(void **state)
     assert_str(text_of(read_json(world, answer.body), "code"), "APIGW.0201");
 }
 
+/* The memory of one request ends a little later each time: that is never the client's mistake. */
+static void every_budget_of_a_request(void **state)
+{
+    struct world *world = *state;
+    static const struct wish wishes[] = {{ALI_GOOD}, {OTC_GOOD}};
+    static struct answer answer;
+
+    for (size_t i = 0; i < SLU_COUNT(wishes); i++) {
+        bool good = false;
+
+        for (uint32_t bytes = 128; !good; bytes += 128) {
+            assert_true(bytes < 1 << 20);
+            world->gateway.catalog->limits.request_bytes = bytes;
+            world_begin_anew(world);
+            if (!knocks(world, &wishes[i], &answer))
+                continue;
+            good = answer.status < 300;
+            if (!good && answer.status < 500)
+                print_error("%u bytes: %s\n", bytes, answer.text);
+            assert_true(good || answer.status >= 500);
+            read_json(world, slu_arena_str(&world->arena, answer.body));
+        }
+    }
+}
+
 #define IN_A_WORLD(test) cmocka_unit_test_setup_teardown(test, world_start, world_stop)
 
 int main(void)
@@ -271,6 +305,7 @@ int main(void)
         IN_A_WORLD(alibaba_clients_are_served), IN_A_WORLD(otc_clients_are_served),
         IN_A_WORLD(a_door_leads_to_a_cloud),    IN_A_WORLD(refusals_speak_the_dialect),
         IN_A_WORLD(a_reader_may_read),          IN_A_WORLD(broken_messages_speak_the_dialect),
+        IN_A_WORLD(every_budget_of_a_request),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -336,15 +336,6 @@ static bool fails_once(struct world *world, unsigned long n)
     return failing.asked >= n;
 }
 
-static void begin_anew(struct world *world)
-{
-    struct slu_fault fault = {0};
-
-    world_end_worker(world);
-    assert_true(slu_worker_init(&world->worker, &world->gateway, 0, &fault));
-    assert_true(slu_worker_start(&world->worker));
-}
-
 /* A worker that has answered before keeps much of what it needs. */
 static void every_allocation_of_a_warm_worker_fails(void **state)
 {
@@ -366,7 +357,7 @@ static void every_allocation_of_a_cold_worker_fails(void **state)
     world->cloud.way = CLOUD_CLOSES;
     while (fails_once(world, n)) {
         n++;
-        begin_anew(world);
+        world_begin_anew(world);
     }
     assert_true(n > 10);
 }
@@ -385,7 +376,7 @@ static void every_budget_of_a_request(void **state)
 
         assert_true(bytes < 1 << 20);
         world->gateway.catalog->limits.request_bytes = bytes += 128;
-        begin_anew(world);
+        world_begin_anew(world);
         fd = dial(world, FRONT_REST);
         ask(fd, PORTAL_KEY, NET_FLOW_LOGS, "", net_flow_log);
         good = hear(fd, &answer) && answer.status == 201;

@@ -313,6 +313,26 @@ static inline void world_make(struct world *world)
     world_catch_lines(world);
 }
 
+static inline void world_end_worker(struct world *world)
+{
+    if (world->worker.started)
+        slu_loop_stop(world->worker.loop);
+    slu_worker_done(&world->worker);
+    memset(&world->worker, 0, sizeof(world->worker));
+}
+
+/* A fresh worker and an empty memory cloud: nothing is kept from what was before. */
+static inline void world_begin_anew(struct world *world)
+{
+    struct slu_fault fault = {0};
+
+    world_end_worker(world);
+    slu_memory_free(world->gateway.memory);
+    world->gateway.memory = slu_memory_new();
+    assert_true(slu_worker_init(&world->worker, &world->gateway, 0, &fault));
+    assert_true(slu_worker_start(&world->worker));
+}
+
 static inline int world_start(void **state)
 {
     static struct world world;
@@ -321,14 +341,6 @@ static inline int world_start(void **state)
     assert_true(slu_worker_start(&world.worker));
     *state = &world;
     return 0;
-}
-
-static inline void world_end_worker(struct world *world)
-{
-    if (world->worker.started)
-        slu_loop_stop(world->worker.loop);
-    slu_worker_done(&world->worker);
-    memset(&world->worker, 0, sizeof(world->worker));
 }
 
 static inline int world_stop(void **state)
