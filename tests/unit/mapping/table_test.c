@@ -96,124 +96,122 @@ static void load_changed(const char *file, const char *from, const char *to, str
     slu_mem_free((char *)text.p);
 }
 
+static const struct {
+    const char *from, *to, *told;
+} proofs[] = {
+    {"\"dialect\": \"nimbus\"", "\"dialect\": \"x\"", "/dialect: must be the file's name"},
+    {"\"title\"", "\"titel\"", "did you mean"},
+    {"\"c\": \"/name\"", "\"c\": \"/nam\"",
+     "/fields/1/c: /nam is no canonical member; did you mean '/name'?"},
+    {"\"codec\": \"wrap\"", "\"codec\": \"wrapp\"", "/fields/4/codec: "},
+    {"\"codec\": \"wrap\"", "\"codec\": \"scale\"",
+     "/fields/4: the codec scale needs the member \"factor\""},
+    {"\"codec\": \"wrap\"", "\"codec\": \"kv_list\", \"key\": \"a\", \"value\": \"b\"",
+     "/fields/4/c: the codec kv_list cannot carry"},
+    {"\"codec\": \"wrap\"", "\"factor\": 3", "/fields/4/factor: has no meaning for the codec copy"},
+    {"\"enum\": \"filter\"", "\"enum\": \"filtre\"", "did you mean 'filter'"},
+    {"[\"accept\", \"PASSED\"], ", "", "/fields/6/enum: the canonical word accept has no pair"},
+    {"[\"accept\", \"PASSED\"]", "[\"accept\", \"ALL\"]",
+     "/enums/filter/pairs/1: is never read: pair 0"},
+    {"[\"accept\", \"PASSED\"]", "[\"all\", \"PASSED\"]",
+     "/enums/filter/pairs/1: is never written: pair 0"},
+    {"[\"accept\", \"PASSED\"]", "[\"accept\"]", "/enums/filter/pairs/1: "},
+    {"{\"when\": {\"/enabled\": false}}", "{\"when\": {\"/enabled\": 3}}",
+     "is no value that this member can have"},
+    {"\"n\": \"/Note\"", "\"n\": \"/Name\"", "/fields/2/n: row 1 writes this place too"},
+    {"\"n\": \"/Note\"", "\"n\": \"/Store\"", "/n: row 2 writes this place too"},
+    {"\"n\": \"/Note\"", "\"n\": \"Note\"", "/fields/2/n: is no JSON Pointer"},
+    {"\"pattern\": \"nrn:log:{0}/{1}\"", "\"pattern\": \"nrn:{0}{1}\"",
+     "/fields/8/pattern: has two names side by side"},
+    {"\"pattern\": \"nrn:log:{0}/{1}\"", "\"pattern\": \"nrn:{0}\"",
+     "/fields/8/pattern: must hold {1} exactly once"},
+    {"YYYYMMDDThhmmss[.f]Z", "YYYY", "/fields/19/format: "},
+    {"{\"c\": \"/destination/id\", \"reason\": \"stores have names\"},", "",
+     "/destination/id has neither a row nor a \"cannot\" in the request of create"},
+    {"\"x-lock\": \"{lock}\"", "\"x-lock\": \"{block}\"",
+     "nothing gives the value of {block} here"},
+    {"\"path\": \"/v1/logs/{id}/switch\"", "\"path\": \"/v1/logs/{id/switch\"", "is no template"},
+    {"\"undo\": {\"operation\": \"delete\"}", "\"undo\": {}",
+     "/operations/create: a write needs \"undo\""},
+    {"\"find_by\": {\"operation\": \"list\", \"match\": [\"/name\"]}",
+     "\"find_by\": {\"operation\": \"disable\", \"match\": [\"/name\"]}",
+     "\"find_by\" names an operation that the table lacks"},
+    {"\"envelope\": {\"/Code\": 0, \"/Trace\"", "\"envelope\": {\"/Data/Log/Name\": 0, \"/Trace\"",
+     "row 1 writes this place too"},
+    {"\"is\": \"quota_exceeded\"", "\"is\": \"quota_exceded\"",
+     "/errors/0/is: is no canonical code; did you mean 'quota_exceeded'?"},
+    {"\"Bad*\"", "\"B*d*\"", "/errors/3/code: a \"*\" may stand"},
+    {"\"door\": \"route\"", "\"door\": \"rout\"", "/errors/6/door: must be one of"},
+    {"\"status\": 418", "\"status\": \"41x\"", "/errors/7/status: must be an HTTP status"},
+    {"\"done\": [\"active\", \"disabled\"]", "\"done\": [\"ready\"]",
+     "/operations/create/poll: ready is no status"},
+    {"\"Minutes\": 10", "\"Minutes\": 11",
+     "/cases/0: reading \"a create\": /aggregation_interval is 660, but should be 600"},
+    {"\"parameter\": \"network\"", "\"parameter\": \"net\"",
+     "/fields/5/parameter: is not among the transport's parameters"},
+};
+
 static void every_proof_can_fail(void **state)
 {
-    static const struct {
-        const char *from, *to, *told;
-    } rows[] = {
-        {"\"dialect\": \"nimbus\"", "\"dialect\": \"x\"", "/dialect: must be the file's name"},
-        {"\"title\"", "\"titel\"", "did you mean"},
-        {"\"c\": \"/name\"", "\"c\": \"/nam\"",
-         "/fields/1/c: /nam is no canonical member; did you mean '/name'?"},
-        {"\"codec\": \"wrap\"", "\"codec\": \"wrapp\"", "/fields/4/codec: "},
-        {"\"codec\": \"wrap\"", "\"codec\": \"scale\"",
-         "/fields/4: the codec scale needs the member \"factor\""},
-        {"\"codec\": \"wrap\"", "\"codec\": \"kv_list\", \"key\": \"a\", \"value\": \"b\"",
-         "/fields/4/c: the codec kv_list cannot carry"},
-        {"\"codec\": \"wrap\"", "\"factor\": 3",
-         "/fields/4/factor: has no meaning for the codec copy"},
-        {"\"enum\": \"filter\"", "\"enum\": \"filtre\"", "did you mean 'filter'"},
-        {"[\"accept\", \"PASSED\"], ", "", "/fields/6/enum: the canonical word accept has no pair"},
-        {"[\"accept\", \"PASSED\"]", "[\"accept\", \"ALL\"]",
-         "/enums/filter/pairs/1: is never read: pair 0"},
-        {"[\"accept\", \"PASSED\"]", "[\"all\", \"PASSED\"]",
-         "/enums/filter/pairs/1: is never written: pair 0"},
-        {"[\"accept\", \"PASSED\"]", "[\"accept\"]", "/enums/filter/pairs/1: "},
-        {"{\"when\": {\"/enabled\": false}}", "{\"when\": {\"/enabled\": 3}}",
-         "is no value that this member can have"},
-        {"\"n\": \"/Note\"", "\"n\": \"/Name\"", "/fields/2/n: row 1 writes this place too"},
-        {"\"n\": \"/Note\"", "\"n\": \"/Store\"", "/n: row 2 writes this place too"},
-        {"\"n\": \"/Note\"", "\"n\": \"Note\"", "/fields/2/n: is no JSON Pointer"},
-        {"\"pattern\": \"nrn:log:{0}/{1}\"", "\"pattern\": \"nrn:{0}{1}\"",
-         "/fields/8/pattern: has two names side by side"},
-        {"\"pattern\": \"nrn:log:{0}/{1}\"", "\"pattern\": \"nrn:{0}\"",
-         "/fields/8/pattern: must hold {1} exactly once"},
-        {"YYYYMMDDThhmmss[.f]Z", "YYYY", "/fields/19/format: "},
-        {"{\"c\": \"/destination/id\", \"reason\": \"stores have names\"},", "",
-         "/destination/id has neither a row nor a \"cannot\" in the request of create"},
-        {"\"x-lock\": \"{lock}\"", "\"x-lock\": \"{block}\"",
-         "nothing gives the value of {block} here"},
-        {"\"path\": \"/v1/logs/{id}/switch\"", "\"path\": \"/v1/logs/{id/switch\"",
-         "is no template"},
-        {"\"undo\": {\"operation\": \"delete\"}", "\"undo\": {}",
-         "/operations/create: a write needs \"undo\""},
-        {"\"find_by\": {\"operation\": \"list\", \"match\": [\"/name\"]}",
-         "\"find_by\": {\"operation\": \"disable\", \"match\": [\"/name\"]}",
-         "\"find_by\" names an operation that the table lacks"},
-        {"\"envelope\": {\"/Code\": 0, \"/Trace\"",
-         "\"envelope\": {\"/Data/Log/Name\": 0, \"/Trace\"", "row 1 writes this place too"},
-        {"\"is\": \"quota_exceeded\"", "\"is\": \"quota_exceded\"",
-         "/errors/0/is: is no canonical code; did you mean 'quota_exceeded'?"},
-        {"\"Bad*\"", "\"B*d*\"", "/errors/3/code: a \"*\" may stand"},
-        {"\"door\": \"route\"", "\"door\": \"rout\"", "/errors/6/door: must be one of"},
-        {"\"status\": 418", "\"status\": \"41x\"", "/errors/7/status: must be an HTTP status"},
-        {"\"done\": [\"active\", \"disabled\"]", "\"done\": [\"ready\"]",
-         "/operations/create/poll: ready is no status"},
-        {"\"Minutes\": 10", "\"Minutes\": 11",
-         "/cases/0: reading \"a create\": /aggregation_interval is 660, but should be 600"},
-        {"\"parameter\": \"network\"", "\"parameter\": \"net\"",
-         "/fields/5/parameter: is not among the transport's parameters"},
-    };
-
     (void)state;
-    for (size_t i = 0; i < SLU_COUNT(rows); i++) {
+    for (size_t i = 0; i < SLU_COUNT(proofs); i++) {
         struct slu_buf out;
 
         slu_buf_init(&out, 0);
-        load_changed(DATA "nimbus.json", rows[i].from, rows[i].to, &out);
-        if (!strstr(out.p, rows[i].told))
-            fail_msg("%s -> %s:\n%sexpected %s", rows[i].from, rows[i].to, out.p, rows[i].told);
+        load_changed(DATA "nimbus.json", proofs[i].from, proofs[i].to, &out);
+        if (!strstr(out.p, proofs[i].told))
+            fail_msg("%s -> %s:\n%sexpected %s", proofs[i].from, proofs[i].to, out.p,
+                     proofs[i].told);
         slu_buf_done(&out);
     }
 }
 
+static const struct {
+    const char *from, *to, *told;
+} page_rules[] = {
+    {"\"style\": \"token\"", "\"style\": \"book\"",
+     "/operations/list/paging/style: \"book\" is not known here"},
+    {"\"style\": \"token\"", "\"style\": \"page\"",
+     "/operations/list/paging/request/token: has no meaning for the style page"},
+    {", \"token\": \"after\"", "",
+     "/operations/list/paging/request: the style token needs the member \"token\""},
+    {"\"token\": \"after\"", "\"token\": \"n\"",
+     "/operations/list/paging/request/token: is the parameter of the page size already"},
+    {"\"token\": \"after\"", "\"token\": \"v\"",
+     "/operations/list/paging/request/token: a template of the call fills this parameter too"},
+    {"\"size\": \"n\"", "\"size\": \"v\"",
+     "/operations/list/paging/request/size: a template of the call fills this parameter too"},
+    {"\"next\": \"/Data/Next\", ", "",
+     "/operations/list/paging: the style token needs \"next\" in the reply"},
+    {"\"/Data/Next\"", "\"/Data/Logs/0/LogId\"",
+     "/operations/list/paging/reply/next: stands where the flow logs are"},
+    {"\"total\": \"/Data/Total\"", "\"total\": \"/Data\"",
+     "/operations/list/paging/reply/total: stands where the flow logs are"},
+    {"\"total\": \"/Data/Total\"", "\"page\": \"/Data/Total\"",
+     "/operations/list/paging/reply/page: has no meaning for the style token"},
+    {"\"/Data/Next\"", "\"Next\"", "/operations/list/paging/reply/next: is no JSON Pointer"},
+    {"\"max\": 9", "\"max\": 9, \"default\": 10", "/operations/list/paging/default: is above max"},
+    {"\"style\": \"token\", \"request\": {\"size\": \"n\", \"token\": \"after\"}",
+     "\"style\": \"marker\", \"request\": {\"marker\": \"after\"}",
+     "/operations/list/paging/request: the style marker needs the member \"size\""},
+    {"\"reply\": {\"status\": [204]}}],",
+     "\"reply\": {\"status\": [204]}}], \"paging\": {\"style\": "
+     "\"token\", \"request\": {}},",
+     "/operations/delete/paging: only a list has pages"},
+    {"\"each\": \"/Data/Logs\", ", "",
+     "/operations/list/paging: no step of this operation answers with a list"},
+};
+
 static void pages_have_rules(void **state)
 {
-    static const struct {
-        const char *from, *to, *told;
-    } rows[] = {
-        {"\"style\": \"token\"", "\"style\": \"book\"",
-         "/operations/list/paging/style: \"book\" is not known here"},
-        {"\"style\": \"token\"", "\"style\": \"page\"",
-         "/operations/list/paging/request/token: has no meaning for the style page"},
-        {", \"token\": \"after\"", "",
-         "/operations/list/paging/request: the style token needs the member \"token\""},
-        {"\"token\": \"after\"", "\"token\": \"n\"",
-         "/operations/list/paging/request/token: is the parameter of the page size already"},
-        {"\"token\": \"after\"", "\"token\": \"v\"",
-         "/operations/list/paging/request/token: a template of the call fills this parameter too"},
-        {"\"size\": \"n\"", "\"size\": \"v\"",
-         "/operations/list/paging/request/size: a template of the call fills this parameter too"},
-        {"\"next\": \"/Data/Next\", ", "",
-         "/operations/list/paging: the style token needs \"next\" in the reply"},
-        {"\"/Data/Next\"", "\"/Data/Logs/0/LogId\"",
-         "/operations/list/paging/reply/next: stands where the flow logs are"},
-        {"\"total\": \"/Data/Total\"", "\"total\": \"/Data\"",
-         "/operations/list/paging/reply/total: stands where the flow logs are"},
-        {"\"total\": \"/Data/Total\"", "\"page\": \"/Data/Total\"",
-         "/operations/list/paging/reply/page: has no meaning for the style token"},
-        {"\"/Data/Next\"", "\"Next\"", "/operations/list/paging/reply/next: is no JSON Pointer"},
-        {"\"max\": 9", "\"max\": 9, \"default\": 10",
-         "/operations/list/paging/default: is above max"},
-        {"\"style\": \"token\", \"request\": {\"size\": \"n\", \"token\": \"after\"}",
-         "\"style\": \"marker\", \"request\": {\"marker\": \"after\"}",
-         "/operations/list/paging/request: the style marker needs the member \"size\""},
-        {"\"reply\": {\"status\": [204]}}],",
-         "\"reply\": {\"status\": [204]}}], \"paging\": {\"style\": "
-         "\"token\", \"request\": {}},",
-         "/operations/delete/paging: only a list has pages"},
-        {"\"each\": \"/Data/Logs\", ", "",
-         "/operations/list/paging: no step of this operation answers with a list"},
-    };
-
     (void)state;
-    for (size_t i = 0; i < SLU_COUNT(rows); i++) {
+    for (size_t i = 0; i < SLU_COUNT(page_rules); i++) {
         struct slu_buf told;
 
         slu_buf_init(&told, 0);
-        load_changed(DATA "nimbus.json", rows[i].from, rows[i].to, &told);
-        if (!strstr(told.p, rows[i].told))
-            fail_msg("%s\n  expected %s\n  told %s", rows[i].to, rows[i].told, told.p);
+        load_changed(DATA "nimbus.json", page_rules[i].from, page_rules[i].to, &told);
+        if (!strstr(told.p, page_rules[i].told))
+            fail_msg("%s\n  expected %s\n  told %s", page_rules[i].to, page_rules[i].told, told.p);
         slu_buf_done(&told);
     }
 }
