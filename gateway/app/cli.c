@@ -364,7 +364,7 @@ int slu_cli_print(const struct slu_buf *out)
 {
     if (out->failed)
         return slu_cli_fail("out of memory");
-    if (fwrite(out->p, 1, out->n, stdout) != out->n || fflush(stdout) != 0)
+    if ((out->n && fwrite(out->p, 1, out->n, stdout) != out->n) || fflush(stdout) != 0)
         return slu_cli_fail("cannot write to standard output: %s", strerror(errno));
     return SLU_CLI_DONE;
 }

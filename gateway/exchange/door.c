@@ -52,6 +52,8 @@ static enum slu_step refuse_signature(struct slu_exchange *x)
     static const char *const words[] = {"signature", "time",  "unsigned",
                                         "digest",    "token", "nonce"};
 
+    if (x->fault.kind == SLU_FAULT_MEMORY)
+        return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory to look at the signature");
     x->door_word = "signature";
     for (size_t i = 0; i < SLU_COUNT(words); i++)
         if (slu_str_is(slu_str_of(x->fault.place), words[i]))

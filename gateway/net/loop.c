@@ -31,8 +31,6 @@ struct slu_loop {
     atomic_bool stopping;
     pthread_mutex_t lock;
     struct jobs posted; /* under the lock */
-    struct jobs later;
-    struct jobs spare; /* the room that posted and later change places with while they run */
     struct jobs each_turn;
     uint64_t now_us; /* 0: not read in this turn */
 };
@@ -67,22 +65,6 @@ static bool jobs_add(struct jobs *jobs, slu_loop_fn *fn, void *argument)
     }
     jobs->items[jobs->count++] = (struct job){fn, argument};
     return true;
-}
-
-/* What is added while they run waits for the next time. */
-static void jobs_run(struct slu_loop *loop, struct jobs *jobs)
-{
-    struct jobs running = *jobs;
-
-    *jobs = loop->spare;
-    loop->spare = (struct jobs){0};
-    for (size_t i = 0; i < running.count; i++)
-        running.items[i].fn(running.items[i].argument);
-    running.count = 0;
-    if (loop->spare.items)
-        slu_mem_free(running.items);
-    else
-        loop->spare = running;
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *argument)
@@ -145,8 +127,6 @@ void slu_loop_free(struct slu_loop *loop)
         close(loop->wake_fd);
     pthread_mutex_destroy(&loop->lock);
     slu_mem_free(loop->posted.items);
-    slu_mem_free(loop->later.items);
-    slu_mem_free(loop->spare.items);
     slu_mem_free(loop->each_turn.items);
     slu_mem_free(loop);
 }
@@ -159,11 +139,8 @@ struct event_base *slu_loop_base(struct slu_loop *loop)
 void slu_loop_run(struct slu_loop *loop)
 {
     while (!atomic_load_explicit(&loop->stopping, memory_order_acquire)) {
-        int flags = loop->later.count ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE;
-
         loop->now_us = 0;
-        event_base_loop(loop->base, flags);
-        jobs_run(loop, &loop->later);
+        event_base_loop(loop->base, EVLOOP_ONCE);
         for (size_t i = 0; i < loop->each_turn.count; i++)
             loop->each_turn.items[i].fn(loop->each_turn.items[i].argument);
     }
@@ -195,11 +172,6 @@ bool slu_loop_post(struct slu_loop *loop, slu_loop_fn *fn, void *argument)
     if (first && added)
         wake(loop);
     return added;
-}
-
-bool slu_loop_later(struct slu_loop *loop, slu_loop_fn *fn, void *argument)
-{
-    return jobs_add(&loop->later, fn, argument);
 }
 
 void slu_loop_each_turn(struct slu_loop *loop, slu_loop_fn *fn, void *argument)

@@ -42,8 +42,8 @@ static void say_and_more_later(void *argument)
     struct story *story = argument;
 
     slu_buf_lit(&story->words, "[");
-    assert_true(slu_loop_later(story->loop, say_b, story));
-    assert_true(slu_loop_later(story->loop, stop, story));
+    assert_true(slu_loop_post(story->loop, say_b, story));
+    assert_true(slu_loop_post(story->loop, stop, story));
     slu_buf_lit(&story->words, "]");
 }
 
@@ -51,7 +51,7 @@ static void later_again(void *argument)
 {
     struct story *story = argument;
 
-    assert_true(slu_loop_later(story->loop, say_and_more_later, story));
+    assert_true(slu_loop_post(story->loop, say_and_more_later, story));
     slu_buf_lit(&story->words, "!");
 }
 
@@ -60,7 +60,7 @@ static void on_turn(void *argument)
     slu_buf_lit(&((struct story *)argument)->words, "|");
 }
 
-/* Posted ones run in their turn, later ones after it, those added by later ones after the next. */
+/* Posted ones run in their turn and in order, those that they post in the next. */
 static void test_order(void **state)
 {
     struct story story;
@@ -71,7 +71,7 @@ static void test_order(void **state)
     assert_true(slu_loop_post(story.loop, later_again, &story));
     assert_true(slu_loop_post(story.loop, say_a, &story));
     slu_loop_run(story.loop);
-    assert_str(slu_buf_str(&story.words), "!a[]|b|");
+    assert_str(slu_buf_str(&story.words), "!a|[]|b|");
     end(&story);
 }
 
@@ -172,8 +172,7 @@ static bool use_loop(void *context)
 {
     struct story story = {.loop = slu_loop_new()};
     bool good = story.loop && slu_loop_post(story.loop, say_a, &story) &&
-                slu_loop_later(story.loop, stop, &story) &&
-                slu_loop_post(story.loop, say_b, &story);
+                slu_loop_post(story.loop, stop, &story) && slu_loop_post(story.loop, say_b, &story);
 
     (void)context;
     slu_buf_init(&story.words, 0);
