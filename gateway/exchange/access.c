@@ -82,6 +82,7 @@ static void add_request(struct slu_exchange *x, struct slu_buf *line)
 {
     ADD_TEXT(line, "event", SLU_STR("request"));
     ADD_TEXT(line, "request_id", x->id);
+    ADD_TEXT(line, "trace_id", x->trace_id);
     ADD_TEXT(line, "peer", slu_talk_peer(x->talk));
     add_first_line(x, line);
     if (x->door)

@@ -241,15 +241,18 @@ static enum slu_step translate(struct slu_exchange *x)
 static enum slu_step sign(struct slu_exchange *x)
 {
     struct slu_seal *seal = x->station->seals[target_index(x)];
+    struct slu_str fresh;
 
     if (x->dry_run)
         return STEP_SEND; /* nothing is sent, so nothing is signed */
-    if (!slu_sign(seal, x->arena, slu_clock_real_s(), fresh_id(x->station->worker, x->arena),
-                  &x->native, NULL, &x->fault)) {
+    fresh = fresh_id(x->station->worker, x->arena);
+    if (!fresh.p)
+        return out_of_memory(x);
+    if (!slu_sign(seal, x->arena, slu_clock_real_s(), fresh, &x->native, NULL, &x->fault)) {
         decide(x, 'G');
         return STEP_REPLY;
     }
-    return STEP_SEND;
+    return slu_trace_continue(x, fresh) ? STEP_SEND : out_of_memory(x);
 }
 
 static void cloud_answered(const struct slu_call_result *result, void *user)

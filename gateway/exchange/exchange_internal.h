@@ -131,6 +131,8 @@ struct slu_exchange {
 
     /* what is wanted */
     struct slu_str id; /* of this request */
+    struct slu_str trace_id,
+        trace_flags; /* of the caller's traceparent; empty when there is none */
     const struct slu_route *route;
     const struct slu_caller *caller;
     const struct slu_target *target;
@@ -213,6 +215,13 @@ const struct slu_route *slu_route_find(struct slu_arena *arena, struct slu_str m
 
 enum slu_step slu_door_understand(struct slu_exchange *x);
 void slu_door_reply(struct slu_exchange *x);
+
+/* trace.c: traceparent, carried on */
+
+/* Takes the caller's traceparent, when it is valid. */
+void slu_trace_read(struct slu_exchange *x);
+/* Adds it to the native request with a span of our own, made from `fresh` (32 digits). */
+SLU_NODISCARD bool slu_trace_continue(struct slu_exchange *x, struct slu_str fresh);
 
 /* problem.c, access.c, openapi.c */
 

@@ -156,6 +156,7 @@ enum slu_step slu_rest_admit(struct slu_exchange *x)
     struct slu_str captures[SLU_CAPTURES_MOST] = {0};
     struct slu_str allow;
 
+    slu_trace_read(x);
     x->route =
         slu_route_find(x->arena, x->request->method, x->request->path, captures, &allow, &x->fault);
     if (!x->route) {

@@ -473,3 +473,35 @@ def case_request_id_and_trace(world):
     ids = {world.gateway.create("net", CANONICAL["net"]).headers["x-request-id"]
            for _ in range(5)}
     assert len(ids) == 5, ids
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACEPARENTS = {  # W3C Trace Context: what goes on to the cloud, None where it is to be ignored
+    f"00-{TRACE}-00f067aa0ba902b7-01": TRACE,
+    f"00-{TRACE}-00f067aa0ba902b7-00": TRACE,
+    f"00-{TRACE.upper()}-00f067aa0ba902b7-01": None,
+    f"00-{'0' * 32}-00f067aa0ba902b7-01": None,
+    f"00-{TRACE}-{'0' * 16}-01": None,
+    f"ff-{TRACE}-00f067aa0ba902b7-01": None,
+    f"00-{TRACE}-00f067aa0ba902b7-01-x": None,
+    f"00-{TRACE}-00f067aa0ba902b-017": None,
+    "nonsense": None,
+}
+
+
+def case_trace_is_continued(world):
+    for sent, trace in TRACEPARENTS.items():
+        yield sent, lambda s=sent, t=trace: check_trace(world, s, t)
+
+
+def check_trace(world, sent, trace):
+    world.cloud.clear()
+    answer = world.gateway.create("net", CANONICAL["net"], headers={"traceparent": sent})
+    assert answer.status == 201, repr(answer)
+    got = world.cloud.requests[-1].headers.get("traceparent")
+    if trace is None:
+        assert got is None, got
+        return
+    version, trace_id, parent, flags = got.split("-")
+    assert (version, trace_id, flags) == ("00", trace, sent[-2:]), got
+    assert len(parent) == 16 and parent != sent.split("-")[2], got
