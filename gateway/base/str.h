@@ -31,7 +31,8 @@ static inline struct slu_str slu_str_of(const char *text)
 
 static inline bool slu_str_eq(struct slu_str a, struct slu_str b)
 {
-    return a.n == b.n && (a.n == 0 || (a.p[0] == b.p[0] && memcmp(a.p, b.p, a.n) == 0));
+    return a.n == b.n &&
+           (a.n == 0 || (a.p && b.p && a.p[0] == b.p[0] && memcmp(a.p, b.p, a.n) == 0));
 }
 
 static inline bool slu_str_is(struct slu_str a, const char *text)

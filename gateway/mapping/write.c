@@ -279,7 +279,7 @@ static bool join_parts(struct slu_run *run, const struct slu_row *row, struct sl
         ret_parts->names[i] = row->digits[i];
         nulls += slu_value_is(value, SLU_NULL);
         given += value != NULL;
-        if (!slu_value_is(value, SLU_STRING))
+        if (!value || value->kind != SLU_STRING)
             continue;
         ret_parts->values[i] = value->text;
         there++;
