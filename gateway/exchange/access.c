@@ -122,20 +122,12 @@ static void add_cloud(struct slu_exchange *x, struct slu_buf *line)
     slu_buf_byte(line, '}');
 }
 
-static bool waits(enum slu_step step)
-{
-    return step == STEP_RECEIVE || step == STEP_SEND || step == STEP_SETTLE || step == STEP_CLOSE;
-}
-
 static void add_spans(struct slu_exchange *x, struct slu_buf *line)
 {
     bool first = true;
-    uint64_t own = 0;
 
-    for (size_t i = 0; i < STEP_COUNT; i++)
-        own += waits((enum slu_step)i) ? 0 : x->spans_us[i];
     ADD_NUMBER(line, "total_us", x->step_began_us - x->began_us);
-    ADD_NUMBER(line, "own_us", own);
+    ADD_NUMBER(line, "own_us", slu_exchange_own_us(x));
     slu_buf_lit(line, ",\"steps_us\":{");
     for (size_t i = 0; i < STEP_DONE; i++) {
         if (!x->spans_us[i])

@@ -519,20 +519,28 @@ static enum slu_step close_talk(struct slu_exchange *x)
     return x->written || x->gone ? STEP_DONE : STEP_WAIT;
 }
 
+/* The steps in which others are waited for. */
+static const unsigned waits = TO(RECEIVE) | TO(SEND) | TO(SETTLE) | TO(CLOSE);
+
+uint64_t slu_exchange_own_us(const struct slu_exchange *x)
+{
+    uint64_t own = 0;
+
+    for (size_t i = 0; i < STEP_COUNT; i++)
+        own += waits & (1u << i) ? 0 : x->spans_us[i];
+    return own;
+}
+
 static void count_request(struct slu_exchange *x)
 {
     struct slu_slot *slot =
         x->target ? x->station->slots[target_index(x)]
                   : slu_metrics_slot(x->station->worker->gateway->metrics, SLU_STR_NONE);
     size_t operation = x->has_operation ? (size_t)x->operation : SLU_OP_COUNT;
-    uint64_t own = 0;
 
-    for (size_t i = 0; i < STEP_COUNT; i++)
-        if (i != STEP_RECEIVE && i != STEP_SEND && i != STEP_SETTLE && i != STEP_CLOSE)
-            own += x->spans_us[i];
     slu_count(&slot->requests[operation][x->fault.kind], 1);
     slu_histogram_add(&slot->total, x->step_began_us - x->began_us);
-    slu_histogram_add(&slot->own, own);
+    slu_histogram_add(&slot->own, slu_exchange_own_us(x));
 }
 
 static void link_exchange(struct slu_exchange *x, struct slu_worker *worker)

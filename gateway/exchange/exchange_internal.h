@@ -180,6 +180,8 @@ void slu_exchange_resume(struct slu_exchange *x);
 void slu_exchange_end_all(struct slu_worker *worker);
 struct slu_str slu_step_name(enum slu_step step);
 char slu_step_letter(enum slu_step step);
+/* The gateway's own time so far: all steps but those in which others are waited for. */
+uint64_t slu_exchange_own_us(const struct slu_exchange *x);
 /* Ends the road here: records the fault unless there is one, and goes to REPLY. */
 enum slu_step slu_exchange_fail(struct slu_exchange *x, enum slu_fault_kind kind, const char *place,
                                 const char *format, ...) SLU_PRINTF(4, 5);
