@@ -107,12 +107,14 @@ static bool equip_target(struct slu_station *station, size_t i, struct slu_fault
 {
     const struct slu_target *target = &station->catalog->targets[i];
     const struct slu_credentials *keys = &target->credentials;
+    struct slu_seal_conf conf = {.access_key = slu_secret_reveal(keys->access_key),
+                                 .secret_key = keys->secret_key,
+                                 .security_token = slu_secret_reveal(keys->security_token)};
 
     station->slots[i] = slu_metrics_slot(station->worker->gateway->metrics, target->name);
     if (target->memory)
         return true;
-    station->seals[i] = slu_seal_new(keys->scheme, slu_secret_reveal(keys->access_key),
-                                     keys->secret_key, slu_secret_reveal(keys->security_token));
+    station->seals[i] = slu_seal_new(keys->scheme, &conf);
     if (!station->seals[i])
         return slu_fault_memory(fault);
     return make_upstream(station, target, &station->upstreams[i], fault);
@@ -138,9 +140,10 @@ static bool equip_door(struct slu_station *station, size_t i, struct slu_fault *
     for (size_t k = 0; k < door->key_count; k++)
         for (size_t s = 0; s < seals->scheme_count; s++) {
             const struct slu_door_key *key = &door->keys[k];
-            struct slu_seal *seal =
-                slu_seal_new(seals->schemes[s], slu_secret_reveal(key->access_key), key->secret_key,
-                             slu_secret_reveal(key->security_token));
+            struct slu_seal_conf conf = {.access_key = slu_secret_reveal(key->access_key),
+                                         .secret_key = key->secret_key,
+                                         .security_token = slu_secret_reveal(key->security_token)};
+            struct slu_seal *seal = slu_seal_new(seals->schemes[s], &conf);
 
             if (!seal)
                 return slu_fault_memory(fault);

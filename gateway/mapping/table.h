@@ -14,6 +14,7 @@
 #include "base/fault.h"
 #include "codec/message.h"
 #include "codec/value.h"
+#include "model/filter.h"
 #include "model/operation.h"
 
 struct slu_table;
@@ -45,11 +46,28 @@ bool slu_table_check_parameter(const struct slu_table *table, struct slu_str nam
                                struct slu_str value, struct slu_str pointer,
                                struct slu_mistakes *mistakes);
 
-/* Values for the {names} in the table's templates: target parameters, id, captured values. */
+/*
+ * One page of a list, as it is asked for and as it is told. A position is text whatever the style:
+ * the id after which to go on, a page's number, or the cloud's own token; empty: the first page.
+ */
+struct slu_page {
+    struct slu_str position;
+    uint32_t size; /* flow logs on it; 0: as many as the cloud gives */
+    const struct slu_filter *filters;
+    size_t filter_count;
+    /* told in a reply */
+    struct slu_str next; /* empty: this was the last page */
+    bool has_total;
+    uint64_t total; /* of all pages */
+};
+
+/* Values for the {names} in the table's templates: target parameters, id, captured values; and of a
+ * list the page. */
 enum { SLU_VARS_MOST = 24 };
 struct slu_vars {
     struct slu_str names[SLU_VARS_MOST], values[SLU_VARS_MOST];
     size_t count;
+    const struct slu_page *page; /* NULL: everything, without a word about pages */
 };
 /* Sets or replaces; false when full. */
 SLU_NODISCARD bool slu_vars_set(struct slu_vars *vars, struct slu_str name, struct slu_str value);
@@ -100,6 +118,26 @@ slu_table_to_canonical(const struct slu_table *table, enum slu_operation operati
 
 /* How many native calls the operation takes. */
 size_t slu_table_steps(const struct slu_table *table, enum slu_operation operation);
+/* Would this canonical member travel in a request of this operation (so that a change of it needs
+ * no other one)? */
+bool slu_table_takes(const struct slu_table *table, enum slu_operation operation,
+                     struct slu_str pointer);
+/* Has the step something to say for this document? A step that carries only values, or only what is
+ * cleared, is left out when there is none. */
+bool slu_table_step_needed(const struct slu_table *table, enum slu_operation operation, size_t step,
+                           const struct slu_value *canonical);
+/* The encodings the cloud can answer in ("json", "xml"), preferred first; the var {reply} says
+ * which is wanted, absent: the first. */
+size_t slu_table_replies(const struct slu_table *table, const struct slu_str **ret_names);
+
+/* What a signing scheme's key is bound to; texts may be empty. */
+struct slu_scope {
+    struct slu_str region, service;
+};
+/* False when a variable of the table's `scope` has no value. */
+SLU_NODISCARD bool slu_table_scope(const struct slu_table *table, int scheme,
+                                   const struct slu_vars *vars, struct slu_arena *arena,
+                                   struct slu_scope *ret_scope);
 
 /*
  * The native request of one step: method, path, query, headers of the table and of the signing
@@ -118,9 +156,12 @@ SLU_NODISCARD bool slu_table_write_request(const struct slu_table *table,
 struct slu_outcome {
     enum slu_fault_kind kind; /* NONE: success */
     enum slu_retry retry;
-    uint32_t retry_after_ms;       /* 0 = not told */
-    struct slu_value *flow_log;    /* canonical, on success of create, get, update … */
-    struct slu_value *flow_logs;   /* array, on success of list */
+    uint32_t retry_after_ms;     /* 0 = not told */
+    struct slu_value *flow_log;  /* canonical, on success of create, get, update … */
+    struct slu_value *flow_logs; /* array, on success of list */
+    struct slu_str next;         /* of list: the next page's position; empty after the last */
+    bool has_total;              /* of list: the cloud told how many there are */
+    uint64_t total;
     struct slu_str vendor_code;    /* empty when none */
     struct slu_str vendor_message; /* empty unless the table calls it safe */
     struct slu_str vendor_request_id;

@@ -243,7 +243,9 @@ static struct slu_seal *read_seal(struct reader *r)
     struct slu_str secret_key = needed_text(r, "secret_key");
     struct slu_str token = text_of(r, "security_token", false);
     slu_auto(slu_secret) *secret = slu_secret_new(secret_key);
-    struct slu_seal *seal = secret ? slu_seal_new(r->scheme, access_key, secret, token) : NULL;
+    struct slu_seal_conf conf = {
+        .access_key = access_key, .secret_key = secret, .security_token = token};
+    struct slu_seal *seal = secret ? slu_seal_new(r->scheme, &conf) : NULL;
 
     if (!seal)
         r->mistakes->failed = true;

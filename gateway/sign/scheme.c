@@ -35,9 +35,9 @@ const char *const *slu_scheme_names(void)
     return names;
 }
 
-struct slu_seal *slu_seal_new(const struct slu_scheme *scheme, struct slu_str access_key,
-                              const struct slu_secret *secret_key, struct slu_str security_token)
+struct slu_seal *slu_seal_new(const struct slu_scheme *scheme, const struct slu_seal_conf *conf)
 {
+    struct slu_str access_key = conf->access_key, security_token = conf->security_token;
     slu_auto(slu_seal) *seal = slu_mem_new(sizeof(*seal));
 
     if (!seal)
@@ -52,7 +52,7 @@ struct slu_seal *slu_seal_new(const struct slu_scheme *scheme, struct slu_str ac
         memcpy(seal->text + access_key.n, security_token.p, security_token.n);
     seal->access_key = (struct slu_str){seal->text, access_key.n};
     seal->security_token = (struct slu_str){seal->text + access_key.n, security_token.n};
-    if (!scheme->open(seal, slu_secret_reveal(secret_key)))
+    if (!scheme->open(seal, slu_secret_reveal(conf->secret_key)))
         return NULL;
     return slu_take(seal);
 }

@@ -16,13 +16,43 @@ const char *slu_scheme_name(const struct slu_scheme *scheme);
 /* All names, for messages: NULL-terminated. */
 const char *const *slu_scheme_names(void);
 
-/* A credential made ready for one thread: keeps keyed contexts. Wiped when freed. */
+/*
+ * A credential made ready for one thread: keeps keyed contexts. Wiped when freed.
+ *
+ * Two kinds. A scheme with keys signs by itself. A scheme with a token (slu_scheme_fetches) first
+ * needs a message of its own: slu_seal_ask() describes it, whoever holds the wire sends it,
+ * slu_seal_answer() reads the reply, and slu_seal_arm() puts the token into the seals of all
+ * threads. slu_sign() of a seal that was never armed is SLU_FAULT_CREDENTIALS.
+ */
 struct slu_seal;
 
+/* All texts are copied; what a scheme does not need may be empty. */
+struct slu_seal_conf {
+    struct slu_str access_key;           /* or the user's name */
+    const struct slu_secret *secret_key; /* or the password */
+    struct slu_str security_token;
+    struct slu_str region, service; /* of schemes whose key is bound to them */
+    struct slu_str domain, project; /* of a user; what a token is for */
+};
+
+bool slu_scheme_fetches(const struct slu_scheme *scheme);
+/* The request that fetches: method, path, query, headers, body. Scheme and host are the caller's.
+ */
+SLU_NODISCARD bool slu_seal_ask(const struct slu_seal *seal, struct slu_arena *arena,
+                                struct slu_request *ret_request, struct slu_fault *fault);
+struct slu_token {
+    struct slu_str text;
+    int64_t until_s; /* valid until then, Unix time */
+};
+/* The fault is CREDENTIALS when the credential is refused, else UPSTREAM_…; the vendor's words are
+ * not repeated. Texts in the arena. */
+SLU_NODISCARD bool slu_seal_answer(const struct slu_seal *seal, struct slu_arena *arena,
+                                   const struct slu_response *response, struct slu_token *ret_token,
+                                   struct slu_fault *fault);
+SLU_NODISCARD bool slu_seal_arm(struct slu_seal *seal, const struct slu_token *token);
+
 SLU_NODISCARD struct slu_seal *slu_seal_new(const struct slu_scheme *scheme,
-                                            struct slu_str access_key,
-                                            const struct slu_secret *secret_key,
-                                            struct slu_str security_token /* may be empty */);
+                                            const struct slu_seal_conf *conf);
 void slu_seal_free(struct slu_seal *seal);
 SLU_AUTO_DEFINE(slu_seal)
 struct slu_str slu_seal_access_key(const struct slu_seal *seal);

@@ -32,7 +32,9 @@ static struct slu_seal *seal(const char *scheme)
 {
     slu_auto(slu_secret) *secret = slu_secret_new(SLU_STR("a key that no input was signed with"));
 
-    return slu_seal_new(slu_scheme_find(slu_str_of(scheme)), SLU_STR("AK"), secret, SLU_STR_NONE);
+    struct slu_seal_conf conf = {.access_key = SLU_STR("AK"), .secret_key = secret};
+
+    return slu_seal_new(slu_scheme_find(slu_str_of(scheme)), &conf);
 }
 
 static void check(struct slu_seal *const seals[2], const struct slu_scheme *const both[],

@@ -57,8 +57,9 @@ static void seal_wish(struct slu_arena *arena, const struct wish *wish, struct s
 {
     struct slu_str scheme = wish->action ? SLU_STR("acs3-hmac-sha256") : SLU_STR("sdk-hmac-sha256");
     struct slu_secret *made = secret(wish->secret ? wish->secret : DOOR_SECRET);
-    struct slu_seal *seal = slu_seal_new(
-        slu_scheme_find(scheme), slu_str_of(wish->key ? wish->key : DOOR_KEY), made, SLU_STR_NONE);
+    struct slu_seal_conf conf = {.access_key = slu_str_of(wish->key ? wish->key : DOOR_KEY),
+                                 .secret_key = made};
+    struct slu_seal *seal = slu_seal_new(slu_scheme_find(scheme), &conf);
     struct slu_fault fault = {0};
     static unsigned nonce;
 

@@ -106,8 +106,10 @@ static inline struct slu_seal *seal_with(const char *scheme, struct slu_str acce
 {
     slu_auto(slu_secret) *secret = slu_secret_new(secret_key);
 
-    return secret ? slu_seal_new(slu_scheme_find(slu_str_of(scheme)), access_key, secret, token)
-                  : NULL;
+    struct slu_seal_conf conf = {
+        .access_key = access_key, .secret_key = secret, .security_token = token};
+
+    return secret ? slu_seal_new(slu_scheme_find(slu_str_of(scheme)), &conf) : NULL;
 }
 
 static inline struct slu_seal *seal_of(const char *scheme, const json_t *vector)
