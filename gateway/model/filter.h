@@ -19,6 +19,10 @@ struct slu_filter {
 
 enum { SLU_FILTERS_MOST = 16 };
 
+struct slu_member;
+/* The member that a filter with this pointer compares; NULL when there is no such filter. */
+const struct slu_member *slu_filter_member(struct slu_str pointer);
+
 /*
  * One query parameter as a filter: members joined by dots ("destination.group", "tags.KEY"). False
  * with `fault` (BAD_PARAMETER, place = the name): no such member (the words list the names there
