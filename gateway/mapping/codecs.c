@@ -220,7 +220,8 @@ static struct slu_value *list_to_native(struct slu_run *run, const struct slu_ro
         struct slu_value *item = slu_value_new(run->arena, SLU_OBJECT);
 
         slu_value_put(item, row->key, slu_value_string(run->arena, child->name));
-        slu_value_put(item, row->value, slu_value_string(run->arena, child->text));
+        if (child->kind != SLU_NULL)
+            slu_value_put(item, row->value, slu_value_string(run->arena, child->text));
         slu_value_append(list, item);
     }
     return list;
@@ -230,6 +231,7 @@ static struct slu_value *list_to_canonical(struct slu_run *run, const struct slu
                                            const struct slu_value *value, struct slu_str *ret_why)
 {
     struct slu_value *object = slu_value_new(run->arena, SLU_OBJECT);
+    bool removed = slu_run_clearing(run);
 
     if (value->kind != SLU_ARRAY || value->count > KEYS_MOST)
         return WHY(ret_why, "is no list of keys and values, or a very long one");
@@ -237,11 +239,16 @@ static struct slu_value *list_to_canonical(struct slu_run *run, const struct slu
         const struct slu_value *key = slu_value_find(item, row->key);
         const struct slu_value *text = slu_value_find(item, row->value);
 
-        if (!slu_value_is(key, SLU_STRING) || !slu_value_is(text, SLU_STRING) || item->count != 2)
-            return WHY(ret_why, "has an item that is not just a key and a value");
+        if (!slu_value_is(key, SLU_STRING) ||
+            (removed ? text != NULL : !slu_value_is(text, SLU_STRING)) ||
+            item->count != (removed ? 1 : 2))
+            return removed ? WHY(ret_why, "has an item that is not just a key")
+                           : WHY(ret_why, "has an item that is not just a key and a value");
         if (slu_value_find(object, key->text))
             return WHY(ret_why, "has a key twice");
-        slu_value_put(object, key->text, slu_value_string(run->arena, text->text));
+        slu_value_put(object, key->text,
+                      removed ? slu_value_new(run->arena, SLU_NULL)
+                              : slu_value_string(run->arena, text->text));
     }
     return object;
 }

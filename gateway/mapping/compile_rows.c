@@ -266,6 +266,34 @@ static void compile_rules(struct slu_compile *compile, const json_t *json, struc
                         "is no value that this member can have");
 }
 
+/* How a null in an update is said. What the limits take is a value, and could not be told from it.
+ */
+static void compile_clear(struct slu_compile *compile, const json_t *json, struct slu_row *row,
+                          struct slu_str at)
+{
+    struct slu_str place = inside(compile, at, "clear");
+    struct slu_mistakes refused;
+
+    row->clear_never = slu_ours_str(json, "never");
+    if (!json || row->clear_never.p)
+        return;
+    row->clear = slu_table_value(compile, json);
+    slu_mistakes_init(&refused, compile->arena);
+    if (!row->clear)
+        return;
+    if (!row->is_mutable || !row->requests || !row->has_n || row->slot_count != 1 || row->derived ||
+        row->codec == SLU_CODEC_INDEXED || row->codec == SLU_CODEC_CONST)
+        slu_table_wrong(compile, place,
+                        "has a meaning for a row of one member that an update may change");
+    else if (compile->table->flat && row->clear->kind == SLU_NULL)
+        slu_table_wrong(compile, place, "cannot be null in a list of parameters");
+    else if (row->codec == SLU_CODEC_COPY && row->clear->kind == SLU_STRING &&
+             compile->table->slots[row->slot].member->type == SLU_MEMBER_TEXT &&
+             (!row->limits ||
+              slu_limits_check(row->limits, row->clear, place, SLU_FAULT_CONFIG, &refused)))
+        slu_table_wrong(compile, place, "is a value that the limits take");
+}
+
 static void compile_row(struct slu_compile *compile, const json_t *json, struct slu_row *row,
                         struct slu_str at)
 {
@@ -284,6 +312,7 @@ static void compile_row(struct slu_compile *compile, const json_t *json, struct 
     compile_native(compile, json, row, at);
     compile_codec(compile, json, row, at);
     compile_rules(compile, json, row, at);
+    compile_clear(compile, json_object_get(json, "clear"), row, at);
     if (row->derived && (row->codec == SLU_CODEC_INDEXED || row->codec == SLU_CODEC_CONST ||
                          row->codec == SLU_CODEC_PARAMETER))
         slu_table_wrong(compile, inside(compile, at, "derived"), "has no meaning for the codec %s",

@@ -130,6 +130,7 @@ static void compile_step(struct slu_compile *compile, const json_t *json, struct
 {
     const json_t *takes = json_object_get(json, "request");
     const json_t *reply = json_object_get(json, "reply");
+    struct slu_str carries = slu_ours_str(json, "carries");
 
     step->method = slu_ours_str(json, "method");
     step->also = slu_table_texts(compile, json_object_get(json, "also"), &step->also_count);
@@ -144,6 +145,9 @@ static void compile_step(struct slu_compile *compile, const json_t *json, struct
                                       inside(compile, at, "headers"));
     compile_schemes(compile, step);
     step->takes = takes;
+    step->carries = slu_str_is(carries, "values")  ? SLU_CARRIES_VALUES
+                    : slu_str_is(carries, "nulls") ? SLU_CARRIES_NULLS
+                                                   : SLU_CARRIES_ALL;
     if (takes)
         step->takes_at =
             slu_table_path(compile, slu_ours_str(takes, "at"), inside(compile, at, "request"));

@@ -115,7 +115,10 @@ static void explain_step(const struct slu_table *table, const struct slu_step *s
     explain_named("header", &table->headers, out);
     explain_named("header", &step->headers, out);
     if (step->takes)
-        slu_buf_printf(out, "    request document at \"%.*s\"\n", SLU_FMT(step->takes_at.pointer));
+        slu_buf_printf(out, "    request document at \"%.*s\"%s\n", SLU_FMT(step->takes_at.pointer),
+                       step->carries == SLU_CARRIES_VALUES  ? ", what is set"
+                       : step->carries == SLU_CARRIES_NULLS ? ", what is cleared"
+                                                            : "");
     slu_buf_lit(out, "    success");
     for (size_t i = 0; i < step->status_count; i++)
         slu_buf_printf(out, " %d", step->status[i]);

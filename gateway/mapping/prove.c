@@ -338,6 +338,33 @@ static void prove_templates(struct slu_compile *compile, enum slu_operation oper
     }
 }
 
+/* ---- an update's parts ---- */
+
+/* Where one call sets and another clears, there are both, and none that does it all. */
+static void prove_carries(struct slu_compile *compile, enum slu_operation operation)
+{
+    const struct slu_plan *plan = &compile->table->plans[operation];
+    size_t steps[SLU_CARRIES_NULLS + 1] = {0};
+
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct slu_step *step = &plan->steps[i];
+
+        if (step->carries != SLU_CARRIES_ALL && (operation != SLU_OP_UPDATE || !step->takes))
+            slu_table_wrong(compile,
+                            slu_table_at(compile, "/operations/%s/steps/%zu/carries",
+                                         slu_operation_name(operation), i),
+                            "has a meaning for a call of an update that has a document");
+        else if (step->takes)
+            steps[step->carries]++;
+    }
+    if ((steps[SLU_CARRIES_VALUES] > 0) != (steps[SLU_CARRIES_NULLS] > 0) ||
+        (steps[SLU_CARRIES_VALUES] > 0 && steps[SLU_CARRIES_ALL] > 0))
+        slu_table_wrong(
+            compile, slu_table_at(compile, "/operations/%s/steps", slu_operation_name(operation)),
+            "where a step carries \"values\" another carries \"nulls\", and every "
+            "one with a document says which");
+}
+
 /* ---- 6: writes can be looked up and undone ---- */
 
 static void prove_match(struct slu_compile *compile, enum slu_operation operation,
@@ -451,6 +478,7 @@ void slu_table_prove(struct slu_compile *compile)
         prove_places(compile, operation);
         prove_members(compile, operation);
         prove_templates(compile, operation);
+        prove_carries(compile, operation);
         prove_recovery(compile, operation);
         prove_derived(compile, operation, SLU_REQUEST);
         prove_derived(compile, operation, SLU_REPLY);

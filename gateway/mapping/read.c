@@ -80,6 +80,17 @@ static bool something_else(struct slu_run *run, const struct slu_row *row, struc
     return true;
 }
 
+/* Does the node say that the member is cleared? Empty text is a value where a call sets too. */
+static bool is_cleared(const struct slu_run *run, const struct slu_row *row,
+                       const struct slu_value *node)
+{
+    const struct slu_value *clear =
+        slu_run_clearing(run) ? slu_row_clears(run->table, row) : row->clear;
+
+    return clear && run->operation == SLU_OP_UPDATE && run->side == SLU_REQUEST &&
+           slu_value_equal(clear, node);
+}
+
 static void read_single(struct slu_run *run, const struct slu_row *row)
 {
     struct slu_value *node = slu_path_get(&row->n, run->native), *value;
@@ -87,12 +98,15 @@ static void read_single(struct slu_run *run, const struct slu_row *row)
 
     if (!node)
         return;
-    if (node->kind == SLU_NULL) {
+    if (node->kind == SLU_NULL || is_cleared(run, row, node)) {
         read_null(run, row, node);
         return;
     }
     value = slu_codec_to_canonical(run, row, node, &why);
-    if (value) {
+    if (value && slu_run_clearing(run) && row->codec != SLU_CODEC_KV_LIST) {
+        stay(run, node);
+        unreadable(run, row, node, SLU_STR("is a value in a call that only clears"));
+    } else if (value) {
         node->marked = true;
         if (!run->slots[row->slot] || run->slots[row->slot]->kind == SLU_NULL)
             run->slots[row->slot] = value;
@@ -130,19 +144,26 @@ static void gather(const struct slu_run *run, const struct slu_row *row, struct 
     }
 }
 
+/* A call that only clears names the keys alone. */
 static struct slu_value *object_of(struct slu_run *run, struct pairs *pairs)
 {
     struct slu_value *object = slu_value_new(run->arena, SLU_OBJECT);
+    bool removed = slu_run_clearing(run);
 
     for (size_t i = 0; object && i < pairs->most; i++) {
         struct slu_value *key = pairs->keys[i], *value = pairs->values[i];
 
-        if (!key || !value || slu_value_find(object, key->text))
+        if (!key || !value != removed || slu_value_find(object, key->text))
             return NULL;
-        slu_value_put(object, key->text, slu_value_string(run->arena, value->text));
+        slu_value_put(object, key->text,
+                      removed ? slu_value_new(run->arena, SLU_NULL)
+                              : slu_value_string(run->arena, value->text));
     }
-    for (size_t i = 0; i < pairs->most; i++)
-        pairs->keys[i]->marked = pairs->values[i]->marked = true;
+    for (size_t i = 0; i < pairs->most; i++) {
+        pairs->keys[i]->marked = true;
+        if (!removed)
+            pairs->values[i]->marked = true;
+    }
     return object;
 }
 
@@ -161,8 +182,10 @@ static void read_indexed(struct slu_run *run, const struct slu_row *row)
     else
         unreadable(
             run, row, NULL,
-            SLU_STR("must be pairs of key and value, numbered from 1 without a gap, each key "
-                    "once"));
+            slu_run_clearing(run)
+                ? SLU_STR("must be keys alone, numbered from 1 without a gap, each once")
+                : SLU_STR("must be pairs of key and value, numbered from 1 without a gap, each key "
+                          "once"));
 }
 
 static void read_join(struct slu_run *run, const struct slu_row *row)
@@ -278,6 +301,24 @@ static struct slu_value *residue(struct slu_arena *arena, const struct slu_value
     return copy;
 }
 
+static bool stays(const struct slu_run *run, const struct slu_value *node)
+{
+    for (size_t i = 0; i < run->unread_count; i++)
+        if (run->unread[i] == node)
+            return true;
+    return false;
+}
+
+/* What nobody knows is not passed on with a call that only clears: no call would carry it. */
+static void refuse_residue(struct slu_run *run, const struct slu_value *native)
+{
+    slu_value_each (child, native)
+        if (!all_read(child) && !stays(run, child))
+            slu_mistake(run->mistakes, SLU_FAULT_INVALID,
+                        slu_pointer_member(run->arena, run->base, child->name),
+                        "is not known to this call");
+}
+
 void slu_run_assume(struct slu_run *run)
 {
     for (size_t i = 0; i < run->step->assume_count; i++)
@@ -305,7 +346,9 @@ void slu_run_read(struct slu_run *run, struct slu_value *native)
     for (size_t i = 0; i < run->unread_count; i++)
         run->unread[i]->marked = false;
     native->marked = false;
-    if (native->count && !all_read(native))
+    if (native->count && !all_read(native) && slu_run_clearing(run))
+        refuse_residue(run, native);
+    else if (native->count && !all_read(native))
         run->slots[run->table->native_slot] = residue(run->arena, native);
     if (run->side == SLU_REPLY)
         slu_run_fill_lacking(run);

@@ -187,12 +187,27 @@ void slu_losses_init(struct slu_losses *losses, struct slu_arena *arena, bool le
     *losses = (struct slu_losses){.arena = arena, .lenient = lenient};
 }
 
+/* The calls of one operation judge the same document: what one has told, the next need not. */
+static bool told_before(const struct slu_run *run, struct slu_str pointer, struct slu_str reason)
+{
+    if (run->side != SLU_REQUEST)
+        return false;
+    for (const struct slu_loss *loss = run->losses->first; loss; loss = loss->next)
+        if (loss->direction == SLU_REQUEST && slu_str_eq(loss->pointer, pointer) &&
+            slu_str_eq(loss->reason, reason))
+            return true;
+    return false;
+}
+
 void slu_run_lose(struct slu_run *run, struct slu_str pointer, const struct slu_value *value,
                   struct slu_str reason)
 {
     struct slu_losses *losses = run->losses;
-    struct slu_loss *loss = slu_arena_get(losses->arena, sizeof(*loss));
+    struct slu_loss *loss;
 
+    if (told_before(run, pointer, reason))
+        return;
+    loss = slu_arena_get(losses->arena, sizeof(*loss));
     if (!loss)
         return;
     if (run->prefix.n)

@@ -39,6 +39,7 @@ WORDS(retry_word, "no", "yes", "after");
 WORDS(message_word, "pass", "withhold");
 WORDS(side_word, "request", "reply");
 WORDS(one_way, "read", "write");
+WORDS(carries_word, "values", "nulls");
 WORDS(paging_style, "marker", "page", "token");
 LIST_OF(operation_words, operation_word, 1);
 LIST_OF(encodings_out, encoding_out, 1);
@@ -96,12 +97,15 @@ static const struct slu_shape_member enum_members[] = {
 OBJECT(enumeration, enum_members);
 MAP_OF(enums, enumeration);
 
+static const struct slu_shape_member clear_members[] = {
+    {"never", true, &slu_shape_text}, {NULL, false, NULL}};
+static const struct slu_shape clear = {.type = SLU_SHAPE_STRING | SLU_SHAPE_NULL | SLU_SHAPE_OBJECT, .members = clear_members};
 static const struct slu_shape_member row_members[] = {
     {"c", false, &text_or_texts}, {"n", false, &slu_shape_text}, {"codec", false, &codec_word},
     {"direction", false, &direction}, {"operations", false, &operation_words},
     {"required", false, &slu_shape_bool}, {"required_if", false, &conditions},
     {"default", false, &scalar}, {"limits", false, &limits}, {"mutable", false, &slu_shape_bool},
-    {"derived", false, &slu_shape_bool}, {"source", false, &text_or_texts},
+    {"clear", false, &clear}, {"derived", false, &slu_shape_bool}, {"source", false, &text_or_texts},
     {"enum", false, &slu_shape_text}, {"factor", false, &positive}, {"true", false, &slu_shape_text},
     {"false", false, &slu_shape_text}, {"key", false, &slu_shape_text},
     {"value", false, &slu_shape_text}, {"pattern", false, &slu_shape_text},
@@ -139,7 +143,7 @@ MAP_OF(captures, capture);
 static const struct slu_shape_member step_members[] = {
     {"method", true, &slu_shape_text}, {"also", false, &texts}, {"path", true, &slu_shape_text},
     {"action", false, &slu_shape_text}, {"query", false, &templates}, {"headers", false, &templates},
-    {"request", false, &takes}, {"reply", true, &reply}, {"capture", false, &captures}, {NULL, false, NULL}};
+    {"request", false, &takes}, {"carries", false, &carries_word}, {"reply", true, &reply}, {"capture", false, &captures}, {NULL, false, NULL}};
 OBJECT(step, step_members);
 LIST_OF(steps, step, 1);
 

@@ -139,6 +139,84 @@ size_t slu_table_steps(const struct slu_table *table, enum slu_operation operati
     return slu_table_serves(table, operation) ? table->plans[operation].step_count : 0;
 }
 
+bool slu_table_takes(const struct slu_table *table, enum slu_operation operation,
+                     struct slu_str pointer)
+{
+    uint8_t slot = slu_slot_find(table, pointer);
+
+    return slot != SLU_NO_SLOT && slu_table_serves(table, operation) &&
+           slu_table_main_step(table, operation, SLU_REQUEST) &&
+           table->plans[operation].rows[SLU_REQUEST].covered >> slot & 1;
+}
+
+bool slu_table_mutable(const struct slu_table *table, struct slu_str pointer)
+{
+    return slu_table_takes(table, SLU_OP_UPDATE, pointer) ||
+           (slu_str_is(pointer, "/enabled") && slu_table_serves(table, SLU_OP_ENABLE) &&
+            slu_table_serves(table, SLU_OP_DISABLE));
+}
+
+bool slu_table_in_parts(const struct slu_table *table)
+{
+    const struct slu_plan *plan = &table->plans[SLU_OP_UPDATE];
+
+    for (size_t i = 0; i < plan->step_count; i++)
+        if (plan->steps[i].carries != SLU_CARRIES_ALL)
+            return true;
+    return false;
+}
+
+bool slu_table_replaces(const struct slu_table *table, struct slu_str pointer)
+{
+    uint8_t slot = slu_slot_find(table, pointer);
+
+    return slu_table_takes(table, SLU_OP_UPDATE, pointer) && !slu_table_in_parts(table) &&
+           table->slots[slot].member->type == SLU_MEMBER_TEXTS;
+}
+
+/* Does the call that clears speak of this member? What no call could clear is left to the one that
+ * sets, to be refused there. */
+static bool has_part(const struct slu_table *table, const struct slu_row *row,
+                     const struct slu_value *value, bool nulls)
+{
+    if (value->kind == SLU_NULL)
+        return nulls == (slu_row_clears(table, row) != NULL);
+    if (value->kind != SLU_OBJECT || table->slots[row->slot].member->type != SLU_MEMBER_TEXTS)
+        return !nulls;
+    slu_value_each (child, value)
+        if ((child->kind == SLU_NULL) == nulls)
+            return true;
+    return false;
+}
+
+bool slu_table_step_needed(const struct slu_table *table, enum slu_operation operation, size_t step,
+                           const struct slu_value *canonical)
+{
+    const struct slu_rows *rows = &table->plans[operation].rows[SLU_REQUEST];
+    const struct slu_step *which;
+    struct slu_run run;
+    bool nulls;
+
+    slu_must(step < slu_table_steps(table, operation));
+    which = &table->plans[operation].steps[step];
+    nulls = which->carries == SLU_CARRIES_NULLS;
+    if (which->carries == SLU_CARRIES_ALL)
+        return true;
+    slu_run_init(&run, table, operation, SLU_REQUEST, NULL, NULL, NULL, NULL, NULL);
+    slu_run_spread(&run, canonical, NULL);
+    for (size_t i = 0; i < rows->count; i++)
+        for (size_t k = 0; k < rows->writing[i]->slot_count; k++) {
+            const struct slu_value *value = run.slots[rows->writing[i]->slots[k]];
+
+            if (value && has_part(table, rows->writing[i], value, nulls))
+                return true;
+        }
+    for (uint8_t i = 0; !nulls && i < table->slot_count; i++)
+        if (run.slots[i] && !table->slots[i].inner && !(rows->covered >> i & 1))
+            return true;
+    return false;
+}
+
 const struct slu_poll *slu_table_poll(const struct slu_table *table, enum slu_operation operation)
 {
     return table->plans[operation].has_poll ? &table->plans[operation].poll : NULL;
@@ -231,12 +309,44 @@ const struct slu_step *slu_table_main_step(const struct slu_table *table,
     return NULL;
 }
 
+/* Of an update that takes two calls, the one that sets or the one that clears. */
+static const struct slu_step *part_step(const struct slu_table *table,
+                                        const struct slu_value *canonical,
+                                        const struct slu_vars *vars, struct slu_mistakes *mistakes)
+{
+    const struct slu_plan *plan = &table->plans[SLU_OP_UPDATE];
+    struct slu_str named = vars ? slu_vars_get(vars, SLU_STR("carries")) : SLU_STR_NONE;
+    bool needed[SLU_CARRIES_NULLS + 1] = {false};
+    enum slu_carries part;
+
+    for (size_t i = 0; i < plan->step_count; i++)
+        if (plan->steps[i].takes && slu_table_step_needed(table, SLU_OP_UPDATE, i, canonical))
+            needed[plan->steps[i].carries] = true;
+    if (!named.p && needed[SLU_CARRIES_VALUES] && needed[SLU_CARRIES_NULLS]) {
+        slu_mistake(mistakes, SLU_FAULT_UNSUPPORTED, SLU_STR(""),
+                    "takes two calls on %.*s, one that sets and one that clears: the variable "
+                    "carries says whose document it shall be, \"values\" or \"nulls\"",
+                    SLU_FMT(table->dialect));
+        return NULL;
+    }
+    part = slu_str_is(named, "nulls") || (!named.p && needed[SLU_CARRIES_NULLS])
+               ? SLU_CARRIES_NULLS
+               : SLU_CARRIES_VALUES;
+    for (size_t i = 0; i < plan->step_count; i++)
+        if (plan->steps[i].takes && plan->steps[i].carries == part)
+            return &plan->steps[i];
+    return NULL;
+}
+
 static const struct slu_step *find_step(const struct slu_table *table, enum slu_operation operation,
-                                        enum slu_side side, struct slu_mistakes *mistakes)
+                                        enum slu_side side, const struct slu_value *canonical,
+                                        const struct slu_vars *vars, struct slu_mistakes *mistakes)
 {
     const struct slu_step *step =
         slu_table_serves(table, operation) ? slu_table_main_step(table, operation, side) : NULL;
 
+    if (step && operation == SLU_OP_UPDATE && side == SLU_REQUEST && slu_table_in_parts(table))
+        return part_step(table, canonical, vars, mistakes);
     if (!step)
         slu_mistake(mistakes, SLU_FAULT_NOT_IMPLEMENTED, SLU_STR(""),
                     "%.*s has no document in the %s of %s", SLU_FMT(table->dialect),
@@ -249,7 +359,7 @@ struct slu_value *slu_table_to_native(const struct slu_table *table, enum slu_op
                                       const struct slu_vars *vars, struct slu_arena *arena,
                                       struct slu_losses *losses, struct slu_mistakes *mistakes)
 {
-    const struct slu_step *step = find_step(table, operation, side, mistakes);
+    const struct slu_step *step = find_step(table, operation, side, canonical, vars, mistakes);
     size_t before = mistakes->count;
     struct slu_run run;
     struct slu_value *native;
@@ -271,7 +381,7 @@ struct slu_value *slu_table_to_canonical(const struct slu_table *table,
                                          const struct slu_vars *vars, struct slu_arena *arena,
                                          struct slu_losses *losses, struct slu_mistakes *mistakes)
 {
-    const struct slu_step *step = find_step(table, operation, side, mistakes);
+    const struct slu_step *step = find_step(table, operation, side, NULL, vars, mistakes);
     size_t before = mistakes->count;
     struct slu_value *canonical;
     struct slu_run run;

@@ -100,7 +100,9 @@ SLU_NODISCARD struct slu_value *slu_losses_value(struct slu_arena *arena,
  * Canonical to native and back, for the document of one side of an operation. Native documents are
  * the whole body (envelope included), or the flat object of strings of a parameter-style API.
  * Values that cannot be carried become losses or mistakes as `losses` says. NULL with mistakes.
- * `vars` fills templates (id, region, request_id …); may be empty.
+ * `vars` fills templates (id, region, request_id …); may be empty. Where an update takes two calls,
+ * the variable {carries} says whose document it is, "values" or "nulls"; without it writing takes
+ * the one that is needed, and reading the one with values.
  */
 SLU_NODISCARD struct slu_value *
 slu_table_to_native(const struct slu_table *table, enum slu_operation operation, enum slu_side side,
@@ -122,6 +124,11 @@ size_t slu_table_steps(const struct slu_table *table, enum slu_operation operati
  * no other one)? */
 bool slu_table_takes(const struct slu_table *table, enum slu_operation operation,
                      struct slu_str pointer);
+/* Could the operations of this table change the member once the flow log is there? */
+bool slu_table_mutable(const struct slu_table *table, struct slu_str pointer);
+/* Does an update that names this member (an object of strings) replace it as a whole? Then the
+ * document must hold all that shall stay; otherwise it is a merge patch of it. */
+bool slu_table_replaces(const struct slu_table *table, struct slu_str pointer);
 /* Has the step something to say for this document? A step that carries only values, or only what is
  * cleared, is left out when there is none. */
 bool slu_table_step_needed(const struct slu_table *table, enum slu_operation operation, size_t step,

@@ -104,6 +104,9 @@ struct slu_named_templates {
     size_t count;
 };
 
+/* What of an update's document a step says. */
+enum slu_carries { SLU_CARRIES_ALL, SLU_CARRIES_VALUES, SLU_CARRIES_NULLS };
+
 struct slu_row {
     enum slu_codec codec;
     size_t index; /* in "fields" */
@@ -119,6 +122,8 @@ struct slu_row {
     bool has_n;
     struct slu_path n;
     const struct slu_value *fallback; /* "default" */
+    const struct slu_value *clear;    /* the native value that clears; NULL: as the codec has it */
+    struct slu_str clear_never;       /* why nothing clears, or empty */
     const struct slu_limits *limits;
 
     const struct slu_enumeration *words;
@@ -179,6 +184,7 @@ struct slu_step {
     struct slu_named_templates *scheme_query, *scheme_headers; /* one a scheme */
     bool takes;                                                /* the request has a document */
     struct slu_path takes_at;
+    enum slu_carries carries;
 
     const int *status;
     size_t status_count;
@@ -457,6 +463,11 @@ struct slu_value *slu_run_enter(struct slu_arena *arena, const struct slu_path *
                                 struct slu_value *root);
 const struct slu_step *slu_table_main_step(const struct slu_table *table,
                                            enum slu_operation operation, enum slu_side side);
+bool slu_run_clearing(const struct slu_run *run); /* only what is cleared travels here */
+/* How an update says the null of this row's member. NULL: it cannot be cleared. */
+const struct slu_value *slu_row_clears(const struct slu_table *table, const struct slu_row *row);
+/* Does the update set with one call and clear with another? */
+bool slu_table_in_parts(const struct slu_table *table);
 bool slu_index_step(struct slu_str step);
 
 /* write.c and read.c: one flow log, canonical in run->slots and native in run->native. */

@@ -114,19 +114,69 @@ static void miss(struct slu_run *run, const struct slu_row *row, uint8_t slot)
         invalid(run, pointer, NULL, "is required by this target, as the rest of the request is");
 }
 
-/* Null in an update clears: possible where the cloud takes an empty text or list. */
+bool slu_run_clearing(const struct slu_run *run)
+{
+    return run->side == SLU_REQUEST && run->step->carries == SLU_CARRIES_NULLS;
+}
+
+/* Only what is set travels here. */
+static bool setting(const struct slu_run *run)
+{
+    return run->side == SLU_REQUEST && run->step->carries == SLU_CARRIES_VALUES;
+}
+
+const struct slu_value *slu_row_clears(const struct slu_table *table, const struct slu_row *row)
+{
+    static const struct slu_value text = {.kind = SLU_STRING, .text = {"", 0}};
+    static const struct slu_value list = {.kind = SLU_ARRAY};
+    bool least = row->limits && row->limits->has_min && row->limits->min > 0;
+
+    if (row->clear || row->clear_never.p || row->derived)
+        return row->clear;
+    if (row->codec == SLU_CODEC_COPY && !least &&
+        table->slots[row->slot].member->type == SLU_MEMBER_TEXT)
+        return &text;
+    return row->codec == SLU_CODEC_KV_LIST && !slu_table_in_parts(table) ? &list : NULL;
+}
+
+static struct slu_str why_never(const struct slu_run *run, const struct slu_row *row)
+{
+    if (row->clear_never.p)
+        return row->clear_never;
+    if (slot_of(run, row)->member->type == SLU_MEMBER_TEXTS && slu_table_in_parts(run->table))
+        return SLU_STR("is cleared on this target by naming each of its members with null");
+    return SLU_STR("cannot be cleared on this target");
+}
+
+/* Null in an update clears: possible where the table says how, or the cloud takes an empty text or
+ * list. A call that only sets judges it and leaves it to the one that clears. */
 static void clear(struct slu_run *run, const struct slu_row *row, const struct slu_value *null)
 {
-    bool least = row->limits && row->limits->has_min && row->limits->min > 0;
-    enum slu_member_type type = slot_of(run, row)->member->type;
+    const struct slu_value *native = slu_row_clears(run->table, row);
 
-    if (row->codec == SLU_CODEC_COPY && type == SLU_MEMBER_TEXT && !least)
-        put(run, row, slu_value_string(run->arena, SLU_STR("")));
-    else if (row->codec == SLU_CODEC_KV_LIST)
-        put(run, row, slu_value_new(run->arena, SLU_ARRAY));
-    else
-        slu_run_refuse(run, slot_of(run, row)->pointer, null,
-                       SLU_STR("cannot be cleared on this target"));
+    if (!native)
+        slu_run_refuse(run, slot_of(run, row)->pointer, null, why_never(run, row));
+    else if (!setting(run))
+        put(run, row, slu_value_share(run->arena, native));
+}
+
+/* The members of an object of strings that are set, or those that are null: in an update it is a
+ * merge patch too. NULL: there are none. */
+static struct slu_value *part_of(struct slu_run *run, const struct slu_value *value, bool nulls)
+{
+    struct slu_value *part = slu_value_new(run->arena, SLU_OBJECT);
+
+    slu_value_each (child, value)
+        if ((child->kind == SLU_NULL) == nulls)
+            slu_value_put(part, child->name, slu_value_share(run->arena, child));
+    return part && part->count ? part : NULL;
+}
+
+static bool is_patch(const struct slu_run *run, const struct slu_row *row,
+                     const struct slu_value *value)
+{
+    return run->operation == SLU_OP_UPDATE && run->side == SLU_REQUEST &&
+           value->kind == SLU_OBJECT && slot_of(run, row)->member->type == SLU_MEMBER_TEXTS;
 }
 
 /* What is beyond the cloud's limits cannot be carried: refused, or left out where losses are
@@ -149,6 +199,35 @@ static bool within_limits(struct slu_run *run, const struct slu_row *row,
     return false;
 }
 
+/* Is the value one that the member can have, and the cloud takes? */
+static bool sound(struct slu_run *run, const struct slu_row *row, const struct slu_value *value)
+{
+    if (!slu_member_takes(slot_of(run, row)->member, value)) {
+        invalid(run, slot_of(run, row)->pointer, value, "is of a kind that this member is not");
+        return false;
+    }
+    return !row->limits || run->side != SLU_REQUEST || within_limits(run, row, value);
+}
+
+/* What this call says of an object of strings; all of it is judged. */
+static const struct slu_value *patch_for(struct slu_run *run, const struct slu_row *row,
+                                         const struct slu_value *value)
+{
+    const struct slu_value *set = part_of(run, value, false), *removed = part_of(run, value, true);
+    bool whole = run->step->carries == SLU_CARRIES_ALL;
+
+    if (removed && whole) {
+        slu_run_refuse(run, slot_of(run, row)->pointer, value,
+                       SLU_STR("is replaced as a whole on this target: name what shall stay"));
+        return NULL;
+    }
+    if (set && !sound(run, row, set))
+        set = NULL;
+    else if (whole)
+        return value;
+    return slu_run_clearing(run) ? removed : set;
+}
+
 /* The value a row has to say; NULL when there is none or all is said. */
 static const struct slu_value *value_for(struct slu_run *run, const struct slu_row *row)
 {
@@ -169,13 +248,9 @@ static const struct slu_value *value_for(struct slu_run *run, const struct slu_r
     }
     if (word_lacks(run, row, value))
         return NULL;
-    if (!slu_member_takes(slot_of(run, row)->member, value)) {
-        invalid(run, slot_of(run, row)->pointer, value, "is of a kind that this member is not");
-        return NULL;
-    }
-    if (row->limits && run->side == SLU_REQUEST && !within_limits(run, row, value))
-        return NULL;
-    return value;
+    if (is_patch(run, row, value))
+        return patch_for(run, row, value);
+    return sound(run, row, value) ? value : NULL;
 }
 
 /* A word that only means "something else" is what the cloud's own word, kept aside, says better. */
@@ -220,7 +295,7 @@ static void write_single(struct slu_run *run, const struct slu_row *row)
     native = slu_codec_to_native(run, row, value, &why);
     if (!native)
         refuse_row(run, row, value, why);
-    else
+    else if (!slu_run_clearing(run) || is_patch(run, row, value))
         put(run, row, native);
 }
 
@@ -243,6 +318,8 @@ static void write_indexed(struct slu_run *run, const struct slu_row *row)
                       slu_arena_printf(run->arena, "%.*s.%zu.%.*s", SLU_FMT(prefix), number,
                                        SLU_FMT(row->key)),
                       slu_value_string(run->arena, child->name));
+        if (child->kind == SLU_NULL)
+            continue;
         slu_value_put(run->native,
                       slu_arena_printf(run->arena, "%.*s.%zu.%.*s", SLU_FMT(prefix), number,
                                        SLU_FMT(row->value)),
@@ -316,7 +393,7 @@ static void write_join(struct slu_run *run, const struct slu_row *row)
         if (!slu_value_is(native, SLU_STRING) || !slu_str_eq(native->text, text))
             slu_run_refuse(run, run->table->slots[row->slots[0]].pointer, run->slots[row->slots[0]],
                            SLU_STR("does not agree with what the other members say"));
-    } else {
+    } else if (!slu_run_clearing(run)) {
         put(run, row, slu_value_string(run->arena, text));
     }
 }
@@ -407,7 +484,8 @@ static void leave(struct slu_run *run, uint8_t index)
     if (lack)
         slu_run_refuse(run, slot->pointer, value, lack->reason);
     else if (run->side == SLU_REQUEST && run->rows->fixed >> index & 1)
-        slu_run_refuse(run, slot->pointer, value, SLU_STR("cannot be changed on this target"));
+        slu_run_refuse(run, slot->pointer, value,
+                       SLU_STR("is immutable here: make a new flow log"));
     else if (run->side == SLU_REQUEST && !slot->member->in_request)
         invalid(run, slot->pointer, value, "is told by the cloud and cannot be sent");
     else if (run->side == SLU_REQUEST || !run->step->echo)
@@ -641,15 +719,32 @@ static void prepare(struct slu_run *run)
     }
 }
 
+/* An update without anything to change is not sent: what a cloud makes of it is not told. */
+static void require_something(struct slu_run *run, size_t mistakes_before)
+{
+    if (run->operation != SLU_OP_UPDATE || run->side != SLU_REQUEST || run->arena->failed ||
+        run->mistakes->count != mistakes_before)
+        return;
+    slu_value_each (child, run->native)
+        if (!child->marked)
+            return;
+    slu_mistake(run->mistakes, SLU_FAULT_UNSUPPORTED, SLU_STR(""),
+                "names nothing that can be changed on this target");
+}
+
 void slu_run_write(struct slu_run *run, const struct slu_value *canonical)
 {
+    size_t before = run->mistakes->count;
+
     memset(run->slots, 0, sizeof(run->slots));
     slu_run_spread(run, canonical, run->mistakes);
     prepare(run);
     for (size_t i = 0; i < run->rows->count; i++)
         write_row(run, run->rows->writing[i]);
     look_for_rest(run);
-    pass_native(run);
+    if (!slu_run_clearing(run))
+        pass_native(run);
+    require_something(run, before);
 }
 
 /* ---- whole documents ---- */
