@@ -84,6 +84,12 @@ void slu_talk_want_body(struct slu_talk *talk, uint32_t most);
  * the connection after it.
  */
 void slu_talk_answer(struct slu_talk *talk, const struct slu_response *response, bool close);
+/*
+ * In place of an answer: the connection ends at once, after `half` of this response (NULL: nothing)
+ * or with a TCP reset in place of an orderly end. `gone` follows, as when the caller leaves; then
+ * the talk is released. Does nothing when the caller has left already.
+ */
+void slu_talk_abort(struct slu_talk *talk, const struct slu_response *half, bool reset);
 /* The talk is not needed any more; call exactly once per talk for which head() or refused() was
  * called, after `written` or `gone`. Then its arena is reset and the connection goes on. */
 void slu_talk_release(struct slu_talk *talk);

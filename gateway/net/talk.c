@@ -21,6 +21,7 @@
 #include "net/server_internal.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <event2/event.h>
 #include <unistd.h>
@@ -508,10 +509,11 @@ static bool has_content(const struct slu_talk *talk, const struct slu_response *
            !slu_str_is(talk->reader.request.method, "HEAD");
 }
 
-static bool send_answer(struct slu_talk *talk, const struct slu_response *response)
+/* `whole` false: half of the body, or of the head where there is none. */
+static bool send_answer(struct slu_talk *talk, const struct slu_response *response, bool whole)
 {
     struct slu_buf *buf = &talk->server->head;
-    struct slu_str pieces[2];
+    struct slu_str pieces[2] = {SLU_STR_NONE, response->body};
     unsigned count = 1;
     struct slu_http1_answer answer = {
         .date = date_now(talk->server),
@@ -522,11 +524,14 @@ static bool send_answer(struct slu_talk *talk, const struct slu_response *respon
     slu_buf_clear(buf);
     if (!slu_http1_write_response(buf, response, &answer))
         return false;
+    pieces[1].n /= whole ? 1 : 2;
     if (has_content(talk, response)) {
-        if (response->body.n <= COPIED_MOST)
-            slu_buf_add(buf, response->body);
+        if (pieces[1].n <= COPIED_MOST)
+            slu_buf_add(buf, pieces[1]);
         else
-            pieces[count++] = response->body;
+            count++;
+    } else if (!whole) {
+        buf->n /= 2;
     }
     if (buf->failed)
         return false;
@@ -546,8 +551,35 @@ void slu_talk_answer(struct slu_talk *talk, const struct slu_response *response,
              talk->phase == SLU_TALK_WORK);
     if (close || talk->server->draining || body_in_the_way(talk))
         talk->close = true;
-    if (!send_answer(talk, response))
+    if (!send_answer(talk, response, true))
         talk->caller_left = true; /* no memory for an answer: the connection ends without one */
+    make_due(talk);
+}
+
+/* With a linger time of zero, close() resets the connection and drops what was not sent
+ * (socket(7)).
+ */
+static void reset_at_close(struct slu_talk *talk)
+{
+    struct linger none = {.l_onoff = 1, .l_linger = 0};
+
+    if (setsockopt(slu_conn_fd(talk->conn), SOL_SOCKET, SO_LINGER, &none, sizeof(none)) != 0)
+        slu_log(SLU_LOG_DEBUG, "abort", "the connection ends without a reset");
+}
+
+void slu_talk_abort(struct slu_talk *talk, const struct slu_response *half, bool reset)
+{
+    slu_must(!talk->answered);
+    talk->answered = true;
+    if (talk->phase == SLU_TALK_GONE || talk->caller_left)
+        return;
+    slu_must(talk->phase == SLU_TALK_JUDGE || talk->phase == SLU_TALK_BODY ||
+             talk->phase == SLU_TALK_WORK);
+    if (half)
+        (void)!send_answer(talk, half, false); /* without memory nothing is sent: an end like any */
+    if (reset)
+        reset_at_close(talk);
+    talk->caller_left = true;
     make_due(talk);
 }
 

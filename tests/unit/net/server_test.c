@@ -58,12 +58,34 @@ static void on_head(struct slu_talk *talk, void *user)
     assert_true(slu_str_starts(slu_talk_peer(talk), SLU_STR("127.0.0.1:")));
     if (path_is(talk, "/early"))
         answer(talk, 401, SLU_STR("who?"));
+    else if (path_is(talk, "/reset-early"))
+        slu_talk_abort(talk, NULL, true);
     else if (path_is(talk, "/ten"))
         slu_talk_want_body(talk, 10);
     else if (path_is(talk, "/never"))
         f->pending = talk;
     else
         slu_talk_want_body(talk, 0);
+}
+
+/* A cloud that breaks off: /end, /reset, and the same in the middle of an answer. */
+static bool aborts(struct slu_talk *talk, struct fixture *f)
+{
+    struct slu_response hello = {.status = 200, .body = SLU_STR("hello, you")};
+    struct slu_response none = {.status = 204};
+    struct slu_response large = {.status = 200, .body = {f->large, LARGE}};
+
+    if (path_is(talk, "/end") || path_is(talk, "/reset"))
+        slu_talk_abort(talk, NULL, path_is(talk, "/reset"));
+    else if (path_is(talk, "/half") || path_is(talk, "/half-reset"))
+        slu_talk_abort(talk, &hello, path_is(talk, "/half-reset"));
+    else if (path_is(talk, "/half-head"))
+        slu_talk_abort(talk, &none, false);
+    else if (path_is(talk, "/half-large"))
+        slu_talk_abort(talk, &large, false);
+    else
+        return false;
+    return true;
 }
 
 static void on_later(void *argument)
@@ -79,6 +101,8 @@ static void on_body(struct slu_talk *talk, void *user)
     struct fixture *f = user;
 
     slu_buf_lit(&f->events, "body;");
+    if (aborts(talk, f))
+        return;
     if (path_is(talk, "/later")) {
         f->pending = talk;
         assert_true(slu_timer_set(&f->later, 20));
@@ -320,6 +344,73 @@ static void test_keep_alive(void **state)
     say(&c, "GET /none HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
     hear(&c, NULL, "HTTP/1.1 204 No Content\r\nX: y\r\nConnection: close\r\n\r\n");
     hang_up(&c);
+    close_fixture(&f);
+}
+
+static const struct {
+    const char *request, *heard, *events;
+    bool reset;
+} broken_off[] = {
+    {"GET /end HTTP/1.1\r\n" H "\r\n", "", "GET /end;body;gone;", false},
+    {"GET /reset HTTP/1.1\r\n" H "\r\n", "", "GET /reset;body;gone;", true},
+    {"POST /reset-early HTTP/1.1\r\n" H "Content-Length: 9\r\n\r\nabc", "",
+     "POST /reset-early;gone;", true},
+    {"GET /half HTTP/1.1\r\n" H "\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
+     "GET /half;body;gone;", false},
+    {"GET /half-reset HTTP/1.1\r\n" H "\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
+     "GET /half-reset;body;gone;", true},
+    {"GET /half-head HTTP/1.1\r\n" H "\r\n", NULL, "GET /half-head;body;gone;", false},
+    {"GET /half-large HTTP/1.1\r\n" H "\r\n", NULL, "GET /half-large;body;gone;", false},
+    {"GET /end HTTP/1.1\r\n" H "\r\nGET /a HTTP/1.1\r\n" H "\r\n", "", "GET /end;body;gone;",
+     false},
+};
+
+/* No answer, or half of one: the connection ends, in order or by a reset, and the owner is told as
+ * when its caller leaves. */
+static void test_abort(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, NULL);
+    for (size_t i = 0; i < SLU_COUNT(broken_off); i++) {
+        struct caller c = call(&f);
+
+        say(&c, broken_off[i].request);
+        assert_true(run_until(f.loop, heard, &c, PATIENCE_MS));
+        if (broken_off[i].heard) {
+            drop_dates(&c.in);
+            assert_str(slu_buf_str(&c.in), broken_off[i].heard);
+        }
+        assert_true(c.in.n < LARGE / 2 + 1024); /* never the whole */
+        assert_false(slu_str_ends(slu_buf_str(&c.in), SLU_STR("\r\n\r\n")));
+        assert_int_equal(c.reset, broken_off[i].reset);
+        assert_events(&f, broken_off[i].events);
+        hang_up(&c);
+    }
+    assert_int_equal(slu_server_busy(f.server), 0);
+    close_fixture(&f);
+}
+
+/* The caller left first: there is nothing to break off any more. */
+static void test_abort_of_one_who_left(void **state)
+{
+    struct fixture f;
+    struct caller c;
+
+    (void)state;
+    start(&f, NULL);
+    f.keep_gone = true;
+    c = call(&f);
+    say(&c, "GET /hang HTTP/1.1\r\n" H "\r\n");
+    run_for(f.loop, 20);
+    hang_up(&c);
+    run_for(f.loop, 20);
+    assert_events(&f, "GET /hang;body;gone;");
+    slu_talk_abort(f.pending, NULL, true);
+    run_for(f.loop, 10);
+    assert_events(&f, "");
+    slu_talk_release(f.pending);
     close_fixture(&f);
 }
 
@@ -982,6 +1073,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keep_alive),
+        cmocka_unit_test(test_abort),
+        cmocka_unit_test(test_abort_of_one_who_left),
         cmocka_unit_test(test_old_protocol),
         cmocka_unit_test(test_pipelining),
         cmocka_unit_test(test_head),
