@@ -1,31 +1,75 @@
-/* The admin listener: alive, ready, metrics. No key; it is meant for addresses that only operators
- * reach. */
+/* The admin listener: alive, ready, metrics, and the memory cloud's faults on request. No key; it
+ * is meant for addresses that only operators reach. */
 #include "exchange/exchange_internal.h"
 
-static void answer_text(struct slu_talk *talk, int status, struct slu_str type, struct slu_str body)
+#include "codec/json.h"
+
+/* Answers */
+
+static void answer(struct slu_talk *talk, int status, const char *type, struct slu_str body)
 {
     struct slu_response response = {.status = status, .body = body};
 
-    if (!slu_headers_add(slu_talk_arena(talk), &response.headers, SLU_STR("content-type"), type))
+    if (!slu_headers_add(slu_talk_arena(talk), &response.headers, SLU_STR("content-type"),
+                         slu_str_of(type)))
         response.status = 503;
     slu_talk_answer(talk, &response, false);
 }
 
-static void answer_fault(struct slu_talk *talk, enum slu_fault_kind kind, const char *words)
+static void answer_document(struct slu_talk *talk, int status, const struct slu_value *document)
+{
+    struct slu_response response = {0};
+
+    slu_respond(slu_talk_arena(talk), &response, status, document, "application/json");
+    slu_talk_answer(talk, &response, false);
+}
+
+static void answer_fault(struct slu_talk *talk, const struct slu_fault *fault)
+{
+    struct slu_response response = {0};
+
+    slu_problem_plain(slu_talk_arena(talk), fault, &response);
+    slu_talk_answer(talk, &response, false);
+}
+
+static void refuse(struct slu_talk *talk, enum slu_fault_kind kind, const char *words)
+{
+    struct slu_fault fault = {0};
+
+    slu_fault_set(&fault, kind, "", "%s", words);
+    answer_fault(talk, &fault);
+}
+
+/* RFC 9110 §15.5.6 asks for the list of those that are allowed. */
+static void refuse_method(struct slu_talk *talk, struct slu_str allowed)
 {
     struct slu_response response = {0};
     struct slu_fault fault = {0};
 
-    slu_fault_set(&fault, kind, "", "%s", words);
-    if (kind == SLU_FAULT_METHOD_NOT_ALLOWED && /* RFC 9110 §15.5.6 asks for it */
-        !slu_headers_add(slu_talk_arena(talk), &response.headers, SLU_STR("allow"),
-                         SLU_STR("GET, HEAD")))
+    slu_fault_set(&fault, SLU_FAULT_METHOD_NOT_ALLOWED, "", "use %.*s", SLU_FMT(allowed));
+    if (!slu_headers_add(slu_talk_arena(talk), &response.headers, SLU_STR("allow"), allowed))
         fault = (struct slu_fault){.kind = SLU_FAULT_MEMORY};
     slu_problem_plain(slu_talk_arena(talk), &fault, &response);
     slu_talk_answer(talk, &response, false);
 }
 
-static void answer_metrics(struct slu_talk *talk, const struct slu_gateway *gateway)
+/* Alive, ready, metrics */
+
+static void healthz(struct slu_talk *talk, struct slu_gateway *gateway)
+{
+    (void)gateway;
+    answer(talk, 200, "application/json", SLU_STR("{\"status\":\"alive\"}"));
+}
+
+static void readyz(struct slu_talk *talk, struct slu_gateway *gateway)
+{
+    if (gateway->draining)
+        answer(talk, 503, "application/json", SLU_STR("{\"status\":\"draining\"}"));
+    else
+        answer(talk, 200, "application/json", SLU_STR("{\"status\":\"ready\"}"));
+}
+
+static void metrics(struct slu_talk *talk, struct slu_gateway *gateway)
 {
     struct slu_gauges gauges = {0};
     struct slu_buf text;
@@ -37,43 +81,161 @@ static void answer_metrics(struct slu_talk *talk, const struct slu_gateway *gate
     slu_buf_init(&text, 0);
     slu_metrics_write(gateway->metrics, &gauges, &text);
     if (text.failed)
-        answer_fault(talk, SLU_FAULT_MEMORY, "no memory for the metrics");
+        refuse(talk, SLU_FAULT_MEMORY, "no memory for the metrics");
     else
-        answer_text(talk, 200, SLU_STR("text/plain; version=0.0.4; charset=utf-8"),
-                    slu_buf_str(&text));
+        answer(talk, 200, "text/plain; version=0.0.4; charset=utf-8", slu_buf_str(&text));
     slu_buf_done(&text);
+}
+
+/* Faults on request */
+
+static void list_faults(struct slu_talk *talk, struct slu_gateway *gateway)
+{
+    struct slu_arena *arena = slu_talk_arena(talk);
+    struct slu_value *document = slu_value_new(arena, SLU_OBJECT);
+    struct slu_fault fault = {0};
+
+    slu_value_put(document, SLU_STR("faults"), slu_faults_list(gateway->faults, arena, &fault));
+    answer_document(talk, 200, document);
+}
+
+static void clear_faults(struct slu_talk *talk, struct slu_gateway *gateway)
+{
+    struct slu_arena *arena = slu_talk_arena(talk);
+    struct slu_value *document = slu_value_new(arena, SLU_OBJECT);
+    size_t count = slu_faults_clear(gateway->faults);
+
+    slu_value_put(document, SLU_STR("cleared"), slu_value_int(arena, (int64_t)count));
+    answer_document(talk, 200, document);
+}
+
+/* A fault of a real cloud cannot be ordered. */
+static bool judge_target(struct slu_gateway *gateway, struct slu_str name,
+                         struct slu_mistakes *mistakes, struct slu_fault *fault)
+{
+    struct slu_catalog *catalog = slu_gateway_catalog(gateway);
+    const struct slu_target *target = slu_catalog_target(catalog, name);
+    bool good = target && target->memory;
+
+    if (!target)
+        slu_fault_set(fault, SLU_FAULT_NOT_FOUND, "", "there is no target %.*s", SLU_FMT(name));
+    else if (!good)
+        slu_mistake(mistakes, SLU_FAULT_INVALID, SLU_STR("/target"),
+                    "%.*s is a real cloud; faults can be ordered of the memory cloud only",
+                    SLU_FMT(name));
+    slu_catalog_free(catalog);
+    return good;
+}
+
+static bool read_order(struct slu_talk *talk, struct slu_gateway *gateway,
+                       struct slu_faults_order *order, struct slu_mistakes *mistakes,
+                       struct slu_fault *fault)
+{
+    struct slu_value *document = slu_json_read(slu_talk_arena(talk), slu_talk_request(talk)->body,
+                                               (struct slu_json_limits){0}, mistakes);
+
+    if (!document)
+        return slu_fault_set(fault, SLU_FAULT_BAD_JSON, "",
+                             "the body is not valid JSON; see errors");
+    if (slu_faults_read(document, order, mistakes) &&
+        judge_target(gateway, order->target, mistakes, fault))
+        return slu_faults_add(gateway->faults, order, fault);
+    return slu_fault_set(fault, SLU_FAULT_INVALID, "", "the order is not valid; see errors");
+}
+
+static void order_fault(struct slu_talk *talk, struct slu_gateway *gateway)
+{
+    struct slu_arena *arena = slu_talk_arena(talk);
+    struct slu_response response = {0};
+    struct slu_faults_order order;
+    struct slu_mistakes mistakes;
+    struct slu_fault fault = {0};
+
+    slu_mistakes_init(&mistakes, arena);
+    if (read_order(talk, gateway, &order, &mistakes, &fault)) {
+        answer_document(talk, 201, slu_faults_order_value(arena, &order));
+        return;
+    }
+    slu_problem_told(arena, &fault, &mistakes, &response);
+    slu_talk_answer(talk, &response, false);
+}
+
+/* Routes */
+
+static const struct route {
+    const char *method, *path;
+    void (*run)(struct slu_talk *talk, struct slu_gateway *gateway);
+    bool has_body;
+} routes[] = {
+    {"GET", "/healthz", healthz, false},
+    {"GET", "/readyz", readyz, false},
+    {"GET", "/metrics", metrics, false},
+    {"GET", "/sandbox/faults", list_faults, false},
+    {"POST", "/sandbox/faults", order_fault, true},
+    {"DELETE", "/sandbox/faults", clear_faults, false},
+};
+
+/* HEAD is GET; the server leaves the body out. */
+static bool method_fits(const struct route *route, struct slu_str method)
+{
+    return slu_str_is(method, route->method) ||
+           (slu_str_is(method, "HEAD") && strcmp(route->method, "GET") == 0);
+}
+
+static const struct route *find_route(struct slu_talk *talk, struct slu_str *ret_allowed)
+{
+    const struct slu_request *request = slu_talk_request(talk);
+
+    *ret_allowed = SLU_STR_NONE;
+    for (size_t i = 0; i < SLU_COUNT(routes); i++) {
+        if (!slu_str_is(request->path, routes[i].path))
+            continue;
+        if (method_fits(&routes[i], request->method))
+            return &routes[i];
+        *ret_allowed = slu_arena_printf(slu_talk_arena(talk), "%.*s%s%s%s", SLU_FMT(*ret_allowed),
+                                        ret_allowed->n ? ", " : "", routes[i].method,
+                                        strcmp(routes[i].method, "GET") == 0 ? ", HEAD" : "");
+    }
+    return NULL;
+}
+
+/* A page in somebody's browser can send anything but this type without asking first. */
+static bool is_json(const struct slu_request *request)
+{
+    struct slu_str type = slu_headers_value(&request->headers, SLU_STR("content-type"));
+
+    return slu_str_eq_nocase(slu_str_trim(slu_str_cut(&type, ';')), SLU_STR("application/json"));
 }
 
 static void on_head(struct slu_talk *talk, void *user)
 {
-    const struct slu_gateway *gateway = user;
-    const struct slu_request *request = slu_talk_request(talk);
-    struct slu_str json = SLU_STR("application/json");
+    struct slu_str allowed;
+    const struct route *route = find_route(talk, &allowed);
 
-    if (!slu_str_is(request->method, "GET") && !slu_str_is(request->method, "HEAD"))
-        answer_fault(talk, SLU_FAULT_METHOD_NOT_ALLOWED, "use GET");
-    else if (slu_str_is(request->path, "/healthz"))
-        answer_text(talk, 200, json, SLU_STR("{\"status\":\"alive\"}"));
-    else if (slu_str_is(request->path, "/readyz") && gateway->draining)
-        answer_text(talk, 503, json, SLU_STR("{\"status\":\"draining\"}"));
-    else if (slu_str_is(request->path, "/readyz"))
-        answer_text(talk, 200, json, SLU_STR("{\"status\":\"ready\"}"));
-    else if (slu_str_is(request->path, "/metrics"))
-        answer_metrics(talk, gateway);
+    if (!route && allowed.n)
+        refuse_method(talk, allowed);
+    else if (!route)
+        refuse(talk, SLU_FAULT_NOT_FOUND,
+               "there are /healthz, /readyz, /metrics and /sandbox/faults");
+    else if (!route->has_body)
+        route->run(talk, user);
+    else if (!is_json(slu_talk_request(talk)))
+        refuse(talk, SLU_FAULT_MEDIA_TYPE, "send the order as Content-Type: application/json");
     else
-        answer_fault(talk, SLU_FAULT_NOT_FOUND, "there are /healthz, /readyz and /metrics");
+        slu_talk_want_body(talk, 0);
 }
 
 static void on_body(struct slu_talk *talk, void *user)
 {
-    (void)talk;
-    (void)user;
+    struct slu_str allowed;
+
+    find_route(talk, &allowed)->run(talk, user);
 }
 
 static void on_refused(struct slu_talk *talk, const struct slu_fault *fault, void *user)
 {
     (void)user;
-    answer_fault(talk, fault->kind, fault->words);
+    answer_fault(talk, fault);
 }
 
 static void on_over(struct slu_talk *talk, void *user)

@@ -6,6 +6,7 @@
 #define SLU_EXCHANGE_INTERNAL_H
 
 #include "cloud/catalog.h"
+#include "cloud/faults.h"
 #include "cloud/memory.h"
 #include "exchange/metrics.h"
 #include "net/server.h"
@@ -70,8 +71,10 @@ struct slu_worker {
 };
 
 struct slu_gateway {
-    struct slu_catalog *catalog;
+    struct slu_catalog *catalog;  /* the main thread's; others take it by slu_gateway_catalog() */
+    pthread_mutex_t catalog_lock; /* held while the pointer is read elsewhere, or changes */
     struct slu_memory *memory;
+    struct slu_faults *faults; /* of the memory cloud, on request */
     struct slu_metrics *metrics;
     struct slu_worker *workers;
     unsigned worker_count;
@@ -84,6 +87,9 @@ struct slu_gateway {
     pthread_t admin_thread;
     bool admin_started;
 };
+
+/* The catalog now in force, with a reference of the caller's; from any thread. */
+SLU_NODISCARD struct slu_catalog *slu_gateway_catalog(struct slu_gateway *gateway);
 
 SLU_NODISCARD bool slu_worker_init(struct slu_worker *worker, struct slu_gateway *gateway,
                                    unsigned index, struct slu_fault *fault);
@@ -229,9 +235,11 @@ SLU_NODISCARD bool slu_trace_continue(struct slu_exchange *x, struct slu_str fre
 
 /* RFC 9457 for the exchange's fault and mistakes; sets status, headers and body of x->response. */
 void slu_problem_reply(struct slu_exchange *x);
-/* The same without an exchange, for the admin listener. */
+/* The same without an exchange, for the admin listener; and with what is wrong in a document. */
 void slu_problem_plain(struct slu_arena *arena, const struct slu_fault *fault,
                        struct slu_response *ret_response);
+void slu_problem_told(struct slu_arena *arena, const struct slu_fault *fault,
+                      const struct slu_mistakes *mistakes, struct slu_response *ret_response);
 /* A response with this document as its body; a last-resort text when memory is spent. */
 void slu_respond(struct slu_arena *arena, struct slu_response *response, int status,
                  const struct slu_value *document, const char *type);

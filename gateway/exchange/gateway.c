@@ -10,6 +10,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+struct slu_catalog *slu_gateway_catalog(struct slu_gateway *gateway)
+{
+    struct slu_catalog *catalog;
+
+    pthread_mutex_lock(&gateway->catalog_lock);
+    catalog = slu_catalog_ref(gateway->catalog);
+    pthread_mutex_unlock(&gateway->catalog_lock);
+    return catalog;
+}
+
 /* Building */
 
 static bool make_tls(const struct slu_listener *listener, struct slu_tls **ret_tls,
@@ -45,7 +55,7 @@ static bool make_admin(struct slu_gateway *gateway, struct slu_fault *fault)
         .address = gateway->catalog->admin.address,
         .limits = {.head_bytes = 8192,
                    .head_fields = 64,
-                   .body_bytes = 1024,
+                   .body_bytes = 4096,
                    .connections = 64,
                    .head_timeout_ms = 5000,
                    .body_timeout_ms = 5000,
@@ -71,9 +81,10 @@ static bool build(struct slu_gateway *gateway, struct slu_fault *fault)
                              (S_ISREG(out.st_mode) || S_ISCHR(out.st_mode)) &&
                              !isatty(STDOUT_FILENO);
     gateway->memory = slu_memory_new();
+    gateway->faults = slu_faults_new();
     gateway->metrics = slu_metrics_new();
     gateway->workers = slu_mem_array(gateway->catalog->workers, sizeof(*gateway->workers));
-    if (!gateway->memory || !gateway->metrics || !gateway->workers)
+    if (!gateway->memory || !gateway->faults || !gateway->metrics || !gateway->workers)
         return slu_fault_memory(fault);
     if (!make_front_tls(gateway, fault) || !make_admin(gateway, fault))
         return false;
@@ -129,6 +140,7 @@ static void tear_down(struct slu_gateway *gateway)
     slu_mem_free(gateway->workers);
     slu_metrics_free(gateway->metrics);
     slu_memory_free(gateway->memory);
+    slu_faults_free(gateway->faults);
     slu_catalog_free(gateway->catalog);
 }
 
@@ -202,8 +214,10 @@ static void take_over(struct slu_gateway *gateway, struct slu_catalog *catalog)
         if (!slu_worker_adopt(&gateway->workers[i], catalog))
             slu_log(SLU_LOG_ERROR, "reload", "worker %u keeps the old configuration: no memory", i);
     slu_log_set(catalog->log_level);
+    pthread_mutex_lock(&gateway->catalog_lock);
     slu_catalog_free(gateway->catalog);
     gateway->catalog = catalog;
+    pthread_mutex_unlock(&gateway->catalog_lock);
     slu_log(SLU_LOG_INFO, "reload", "the new configuration is in force");
 }
 
@@ -266,7 +280,7 @@ static void serve(struct slu_gateway *gateway, const sigset_t *signals, slu_gate
 
 int slu_gateway_run(struct slu_catalog *catalog, slu_gateway_reload_fn *load, void *user)
 {
-    struct slu_gateway gateway = {.catalog = catalog};
+    struct slu_gateway gateway = {.catalog = catalog, .catalog_lock = PTHREAD_MUTEX_INITIALIZER};
     struct slu_fault fault = {0};
     sigset_t signals;
     bool good;

@@ -119,20 +119,28 @@ static bool told_before(const struct slu_mistakes *mistakes, const struct slu_mi
     return false;
 }
 
-static void put_errors(struct slu_exchange *x, struct slu_value *problem)
+/* The mistakes as an array. */
+static struct slu_value *errors_of(struct slu_arena *arena, const struct slu_mistakes *mistakes)
 {
-    struct slu_value *errors = slu_value_new(x->arena, SLU_ARRAY);
+    struct slu_value *errors = slu_value_new(arena, SLU_ARRAY);
 
-    for (const struct slu_mistake *m = x->mistakes.first; m && errors; m = m->next) {
-        struct slu_value *one = slu_value_new(x->arena, SLU_OBJECT);
+    for (const struct slu_mistake *m = mistakes->first; m && errors; m = m->next) {
+        struct slu_value *one = slu_value_new(arena, SLU_OBJECT);
 
-        if (!one || told_before(&x->mistakes, m))
+        if (!one || told_before(mistakes, m))
             continue;
-        put_text(x->arena, one, SLU_STR("pointer"), m->pointer);
-        put_text(x->arena, one, SLU_STR("code"), slu_str_of(slu_fault_info(m->kind)->code));
-        put_text(x->arena, one, SLU_STR("detail"), m->detail);
+        put_text(arena, one, SLU_STR("pointer"), m->pointer);
+        put_text(arena, one, SLU_STR("code"), slu_str_of(slu_fault_info(m->kind)->code));
+        put_text(arena, one, SLU_STR("detail"), m->detail);
         slu_value_append(errors, one);
     }
+    return errors;
+}
+
+static void put_errors(struct slu_exchange *x, struct slu_value *problem)
+{
+    struct slu_value *errors = errors_of(x->arena, &x->mistakes);
+
     if (errors && !errors->count && x->outcome.pointer.n) {
         struct slu_value *one = slu_value_new(x->arena, SLU_OBJECT);
 
@@ -218,11 +226,22 @@ void slu_problem_reply(struct slu_exchange *x)
                 "application/problem+json");
 }
 
+void slu_problem_told(struct slu_arena *arena, const struct slu_fault *fault,
+                      const struct slu_mistakes *mistakes, struct slu_response *ret_response)
+{
+    const struct slu_fault_info *info = slu_fault_info(fault->kind);
+    struct slu_value *problem = document(arena, fault, info->retry != SLU_RETRY_NO);
+
+    if (problem && mistakes->count)
+        slu_value_put(problem, SLU_STR("errors"), errors_of(arena, mistakes));
+    slu_respond(arena, ret_response, info->status, problem, "application/problem+json");
+}
+
 void slu_problem_plain(struct slu_arena *arena, const struct slu_fault *fault,
                        struct slu_response *ret_response)
 {
-    const struct slu_fault_info *info = slu_fault_info(fault->kind);
+    struct slu_mistakes none;
 
-    slu_respond(arena, ret_response, info->status,
-                document(arena, fault, info->retry != SLU_RETRY_NO), "application/problem+json");
+    slu_mistakes_init(&none, arena);
+    slu_problem_told(arena, fault, &none, ret_response);
 }

@@ -1,4 +1,5 @@
-/* The admin listener: alive, ready (not while draining), metrics, and no more. */
+/* The admin listener: alive, ready (not while draining), metrics, faults on request, and no more.
+ */
 #include "world.h"
 
 struct admin {
@@ -138,6 +139,8 @@ static const struct {
     {"GET", NET_FLOW_LOGS, 404, "not_found"},
     {"POST", "/healthz", 405, "method_not_allowed"},
     {"DELETE", "/metrics", 405, "method_not_allowed"},
+    {"PUT", "/sandbox/faults", 405, "method_not_allowed"},
+    {"GET", "/sandbox", 404, "not_found"},
 };
 
 static void nothing_else_is_there(void **state)
@@ -151,7 +154,7 @@ static void nothing_else_is_there(void **state)
         assert_true(head_has(answer, "application/problem+json\r\n"));
         assert_str(text_of(read_json(admin->world, answer->body), "code"), refusals[i].code);
         /* RFC 9110 §15.5.6: 405 names what is allowed */
-        assert_int_equal(strcasestr(answer->text, "\r\nallow: GET, HEAD\r\n") != NULL,
+        assert_int_equal(strcasestr(answer->text, "\r\nallow: GET, HEAD") != NULL,
                          refusals[i].status == 405);
     }
 }
@@ -182,6 +185,66 @@ static void broken_messages_are_refused(void **state)
     assert_int_equal(ask_admin(admin, "GET", "/healthz")->status, 200);
 }
 
+static const struct answer *order(struct admin *admin, const char *type, const char *body)
+{
+    char text[1024];
+
+    snprintf(text, sizeof(text),
+             "POST /sandbox/faults HTTP/1.1\r\nhost: a\r\ncontent-type: %s\r\n"
+             "content-length: %zu\r\n\r\n%s",
+             type, strlen(body), body);
+    return send_admin(admin, text);
+}
+
+static size_t orders_to_come(struct admin *admin)
+{
+    const struct answer *answer = ask_admin(admin, "GET", "/sandbox/faults");
+
+    assert_int_equal(answer->status, 200);
+    return slu_value_member(read_json(admin->world, answer->body), "faults")->count;
+}
+
+static const struct {
+    const char *type, *body;
+    int status;
+    const char *code, *pointer; /* of the first mistake, or NULL */
+} orders[] = {
+    {"application/json", "{\"target\":\"memory\",\"fault\":\"reset\"}", 201, NULL, NULL},
+    {"application/json; charset=utf-8", "{\"target\":\"ali\",\"fault\":\"slow\",\"delay_ms\":9}",
+     201, NULL, NULL},
+    {"text/plain", "{\"target\":\"memory\",\"fault\":\"reset\"}", 415, "unsupported_media_type",
+     NULL},
+    {"application/json", "{\"target\":\"net\",\"fault\":\"reset\"}", 422, "invalid_flow_log",
+     "/target"},
+    {"application/json", "{\"target\":\"nobody\",\"fault\":\"reset\"}", 404, "not_found", NULL},
+    {"application/json", "{\"target\":\"memory\",\"fault\":\"resett\"}", 422, "invalid_flow_log",
+     "/fault"},
+    {"application/json", "{\"target\":", 400, "bad_json", "/target"},
+    {"application/json", "", 400, "bad_json", ""},
+};
+
+static void faults_are_ordered_and_cleared(void **state)
+{
+    struct admin *admin = *state;
+
+    for (size_t i = 0; i < SLU_COUNT(orders); i++) {
+        const struct answer *answer = order(admin, orders[i].type, orders[i].body);
+        const struct slu_value *told = read_json(admin->world, answer->body);
+
+        assert_int_equal(answer->status, orders[i].status);
+        if (orders[i].code)
+            assert_str(text_of(told, "code"), orders[i].code);
+        else
+            assert_non_null(slu_value_member(told, "count"));
+        if (orders[i].pointer)
+            assert_str(text_of(slu_value_item(slu_value_member(told, "errors"), 0), "pointer"),
+                       orders[i].pointer);
+    }
+    assert_int_equal(orders_to_come(admin), 2);
+    assert_int_equal(ask_admin(admin, "DELETE", "/sandbox/faults")->status, 200);
+    assert_int_equal(orders_to_come(admin), 0);
+}
+
 #define WITH_ADMIN(test) cmocka_unit_test_setup_teardown(test, admin_start, admin_stop)
 
 int main(void)
@@ -189,7 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_ADMIN(healthz_and_readyz),          WITH_ADMIN(metrics_count_requests),
         WITH_ADMIN(nothing_else_is_there),       WITH_ADMIN(a_head_has_no_body),
-        WITH_ADMIN(broken_messages_are_refused),
+        WITH_ADMIN(broken_messages_are_refused), WITH_ADMIN(faults_are_ordered_and_cleared),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
