@@ -102,18 +102,17 @@ struct slu_hmac {
     EVP_MAC_CTX *context; /* holds the key; OpenSSL cleanses it when freed */
 };
 
-static bool begin(EVP_MAC_CTX *context, struct slu_str key)
+static bool begin(EVP_MAC_CTX *context, char *method, struct slu_str key)
 {
-    char name[] = "SHA256";
     const OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, method, 0),
         OSSL_PARAM_construct_end(),
     };
 
     return EVP_MAC_init(context, (const unsigned char *)(key.p ? key.p : ""), key.n, params);
 }
 
-struct slu_hmac *slu_hmac_new(struct slu_str key)
+static struct slu_hmac *new_hmac(char *method, struct slu_str key)
 {
     slu_auto(slu_hmac) *hmac = slu_mem_new(sizeof(*hmac));
     EVP_MAC *algorithm = hmac_algorithm();
@@ -121,9 +120,23 @@ struct slu_hmac *slu_hmac_new(struct slu_str key)
     if (!hmac || !algorithm)
         return NULL;
     hmac->context = EVP_MAC_CTX_new(algorithm);
-    if (!hmac->context || !begin(hmac->context, key))
+    if (!hmac->context || !begin(hmac->context, method, key))
         return NULL;
     return slu_take(hmac);
+}
+
+struct slu_hmac *slu_hmac_new(struct slu_str key)
+{
+    char method[] = "SHA256";
+
+    return new_hmac(method, key);
+}
+
+struct slu_hmac *slu_hmac_sha1_new(struct slu_str key)
+{
+    char method[] = "SHA1";
+
+    return new_hmac(method, key);
 }
 
 void slu_hmac_free(struct slu_hmac *hmac)
@@ -134,14 +147,24 @@ void slu_hmac_free(struct slu_hmac *hmac)
     slu_mem_free(hmac);
 }
 
-bool slu_hmac_sha256(struct slu_hmac *hmac, struct slu_str bytes,
-                     unsigned char digest[SLU_SHA256_SIZE])
+static bool digest_of(struct slu_hmac *hmac, struct slu_str bytes, unsigned char *digest,
+                      size_t size)
 {
     size_t length;
 
     /* Without a key: back to the state behind the key (EVP_MAC_init(3)). */
     return EVP_MAC_init(hmac->context, NULL, 0, NULL) &&
            EVP_MAC_update(hmac->context, (const unsigned char *)bytes.p, bytes.n) &&
-           EVP_MAC_final(hmac->context, digest, &length, SLU_SHA256_SIZE) &&
-           length == SLU_SHA256_SIZE;
+           EVP_MAC_final(hmac->context, digest, &length, size) && length == size;
+}
+
+bool slu_hmac_sha256(struct slu_hmac *hmac, struct slu_str bytes,
+                     unsigned char digest[SLU_SHA256_SIZE])
+{
+    return digest_of(hmac, bytes, digest, SLU_SHA256_SIZE);
+}
+
+bool slu_hmac_sha1(struct slu_hmac *hmac, struct slu_str bytes, unsigned char digest[SLU_SHA1_SIZE])
+{
+    return digest_of(hmac, bytes, digest, SLU_SHA1_SIZE);
 }

@@ -100,3 +100,11 @@ struct slu_str slu_headers_value(const struct slu_headers *headers, struct slu_s
 
     return found ? found->value : SLU_STR_NONE;
 }
+
+bool slu_request_is_form(const struct slu_request *request)
+{
+    struct slu_str type = slu_headers_value(&request->headers, SLU_STR("content-type"));
+
+    return slu_str_eq_nocase(slu_str_trim(slu_str_cut(&type, ';')),
+                             SLU_STR("application/x-www-form-urlencoded"));
+}

@@ -30,6 +30,9 @@ struct slu_request {
     struct slu_str body;
 };
 
+/* Does Content-Type say that the body is application/x-www-form-urlencoded? */
+bool slu_request_is_form(const struct slu_request *request);
+
 struct slu_response {
     int status;
     struct slu_headers headers;

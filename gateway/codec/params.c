@@ -147,35 +147,58 @@ bool slu_params_read(struct slu_arena *arena, struct slu_str text, bool plus_is_
     return true;
 }
 
-static int by_name_and_value(const struct slu_param *a, const struct slu_param *b)
-{
-    int order = slu_str_cmp(a->name, b->name);
+typedef int compare_fn(const void *a, const void *b);
 
-    return order ? order : slu_str_cmp(a->value, b->value);
+static int by_bytes(const void *a, const void *b)
+{
+    const struct slu_param *left = a, *right = b;
+    int order = slu_str_cmp(left->name, right->name);
+
+    order = order ? order : slu_str_cmp(left->value, right->value);
+    return order ? order : left->bare - right->bare;
 }
 
-static void move_up(struct slu_params *params, size_t from)
+/* "%" stands before every unreserved character, and hexadecimal digits of one case in the order of
+ * what they say; so two texts compare by bytes but for one rank above the other. */
+static int encoded_cmp(struct slu_str a, struct slu_str b)
+{
+    size_t at = 0, least = a.n < b.n ? a.n : b.n;
+    unsigned char left, right;
+
+    while (at < least && a.p[at] == b.p[at])
+        at++;
+    if (at == least)
+        return a.n == b.n ? 0 : a.n < b.n ? -1 : 1;
+    left = (unsigned char)a.p[at];
+    right = (unsigned char)b.p[at];
+    if (unreserved[left] != unreserved[right])
+        return unreserved[left] ? 1 : -1;
+    return left < right ? -1 : 1;
+}
+
+static int by_encoded(const void *a, const void *b)
+{
+    const struct slu_param *left = a, *right = b;
+    int order = encoded_cmp(left->name, right->name);
+
+    order = order ? order : encoded_cmp(left->value, right->value);
+    return order ? order : left->bare - right->bare;
+}
+
+static void move_up(struct slu_params *params, size_t from, compare_fn *compare)
 {
     struct slu_param moved = params->items[from];
     size_t to = from;
 
-    while (to && by_name_and_value(&params->items[to - 1], &moved) > 0) {
+    while (to && compare(&params->items[to - 1], &moved) > 0) {
         params->items[to] = params->items[to - 1];
         to--;
     }
     params->items[to] = moved;
 }
 
-static int compare(const void *a, const void *b)
-{
-    const struct slu_param *left = a, *right = b;
-    int order = by_name_and_value(left, right);
-
-    return order ? order : left->bare - right->bare;
-}
-
 /* Lists are short and often sorted already; a long one must not cost its square. */
-void slu_params_sort(struct slu_params *params)
+static void sort(struct slu_params *params, compare_fn *compare)
 {
     enum { SHORT = 32 };
 
@@ -184,7 +207,17 @@ void slu_params_sort(struct slu_params *params)
         return;
     }
     for (size_t i = 1; i < params->count; i++)
-        move_up(params, i);
+        move_up(params, i, compare);
+}
+
+void slu_params_sort(struct slu_params *params)
+{
+    sort(params, by_bytes);
+}
+
+void slu_params_sort_encoded(struct slu_params *params)
+{
+    sort(params, by_encoded);
 }
 
 void slu_params_write(struct slu_buf *out, const struct slu_params *params)

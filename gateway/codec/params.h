@@ -32,6 +32,9 @@ SLU_NODISCARD bool slu_params_read(struct slu_arena *arena, struct slu_str text,
                                    struct slu_fault *fault);
 /* By name as bytes, then by value; stable. */
 void slu_params_sort(struct slu_params *params);
+/* The same in the order of the encoded names and values: what has to be written as %XX comes before
+ * all that may stand for itself. */
+void slu_params_sort_encoded(struct slu_params *params);
 /* name=value joined by "&", both encoded; always with "=". */
 void slu_params_write(struct slu_buf *out, const struct slu_params *params);
 const struct slu_param *slu_params_find(const struct slu_params *params, struct slu_str name);

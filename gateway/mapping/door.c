@@ -17,14 +17,6 @@ struct visit {
 
 /* ---- parameters ---- */
 
-static bool is_form(const struct slu_request *request)
-{
-    struct slu_str type = slu_headers_value(&request->headers, SLU_STR("content-type"));
-
-    return slu_str_eq_nocase(slu_str_trim(slu_str_cut(&type, ';')),
-                             SLU_STR("application/x-www-form-urlencoded"));
-}
-
 static bool join_params(struct visit *visit, const struct slu_params *form, struct slu_fault *fault)
 {
     struct slu_params all = {.count = 0};
@@ -53,7 +45,7 @@ static bool read_params(struct visit *visit, struct slu_fault *fault)
 
     if (!slu_params_read(visit->arena, visit->request->query, false, PARAMS_MOST, &visit->query,
                          &inner) ||
-        (visit->table->flat && is_form(visit->request) &&
+        (visit->table->flat && slu_request_is_form(visit->request) &&
          !slu_params_read(visit->arena, visit->request->body, true, PARAMS_MOST, &form, &inner)))
         return visit->arena->failed
                    ? slu_fault_memory(fault)

@@ -37,7 +37,7 @@ static bool is_acs(struct slu_str name)
 static bool collect(struct slu_arena *arena, const struct slu_request *request,
                     struct slu_fields *fields, struct slu_fault *fault)
 {
-    if (!slu_fields_init(arena, fields, request, fault) ||
+    if (!slu_fields_init(&form, arena, fields, request, fault) ||
         !slu_fields_add(arena, fields, HOST, request->host, fault))
         return false;
     for (size_t i = 0; i < request->headers.count; i++) {
@@ -70,7 +70,8 @@ static bool sign(struct slu_seal *seal, struct slu_arena *arena, int64_t unix_s,
         !slu_sign_field(arena, request, TOKEN, seal->security_token, fault))
         return false;
     return collect(arena, request, &fields, fault) &&
-           slu_form_sign(&form, seal, arena, request, &fields, digest, SLU_STR_NONE, trace, fault);
+           slu_form_sign(&form, seal->keys, seal->access_key, arena, request, &fields, digest,
+                         SLU_STR_NONE, trace, fault);
 }
 
 static bool bears(const struct slu_request *request)
@@ -128,7 +129,7 @@ static bool verify(struct slu_seal *seal, struct slu_arena *arena,
         return false;
     if (slu_field_count(request, DIGEST, &sent) != 1 || !slu_str_eq(sent, digest))
         return slu_refuse(fault, "digest", "x-acs-content-sha256 is not the SHA-256 of the body");
-    return slu_form_check(&form, seal, arena, request, &read, digest, SLU_STR_NONE, fault);
+    return slu_form_check(&form, seal->keys, arena, request, &read, digest, SLU_STR_NONE, fault);
 }
 
 static const struct slu_vector_member members[] = {

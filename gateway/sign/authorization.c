@@ -5,10 +5,10 @@
  */
 #include "sign/sign_internal.h"
 
-static struct slu_str write_authorization(const struct slu_form *form, const struct slu_seal *seal,
+static struct slu_str write_authorization(const struct slu_form *form, struct slu_str key,
                                           struct slu_arena *arena, const struct slu_made *made)
 {
-    size_t size = form->word.n + form->key_name.n + seal->access_key.n + 2 * form->comma.n +
+    size_t size = form->word.n + form->key_name.n + key.n + 2 * form->comma.n +
                   made->signed_names.n + SLU_SHA256_HEX + sizeof(" =SignedHeaders=Signature=");
     struct slu_buf out = {.p = slu_arena_get(arena, size), .size = size, .limit = size};
 
@@ -18,7 +18,7 @@ static struct slu_str write_authorization(const struct slu_form *form, const str
     slu_buf_byte(&out, ' ');
     slu_buf_add(&out, form->key_name);
     slu_buf_byte(&out, '=');
-    slu_buf_add(&out, seal->access_key);
+    slu_buf_add(&out, key);
     slu_buf_add(&out, form->comma);
     slu_buf_lit(&out, "SignedHeaders=");
     slu_buf_add(&out, made->signed_names);
@@ -29,17 +29,17 @@ static struct slu_str write_authorization(const struct slu_form *form, const str
     return slu_buf_str(&out);
 }
 
-bool slu_form_sign(const struct slu_form *form, struct slu_seal *seal, struct slu_arena *arena,
-                   struct slu_request *request, const struct slu_fields *fields,
-                   struct slu_str digest, struct slu_str middle, struct slu_sign_trace *trace,
-                   struct slu_fault *fault)
+bool slu_form_sign(const struct slu_form *form, struct slu_hmac *hmac, struct slu_str key,
+                   struct slu_arena *arena, struct slu_request *request,
+                   const struct slu_fields *fields, struct slu_str digest, struct slu_str middle,
+                   struct slu_sign_trace *trace, struct slu_fault *fault)
 {
     struct slu_made made;
     struct slu_str authorization;
 
-    if (!slu_form_make(form, seal->keys, arena, request, fields, digest, middle, &made, fault))
+    if (!slu_form_make(form, hmac, arena, request, fields, digest, middle, &made, fault))
         return false;
-    authorization = write_authorization(form, seal, arena, &made);
+    authorization = write_authorization(form, key, arena, &made);
     if (!authorization.p)
         return slu_fault_memory(fault);
     if (!slu_sign_field(arena, request, SLU_STR("Authorization"), authorization, fault))
@@ -120,7 +120,7 @@ bool slu_form_read(const struct slu_form *form, const struct slu_request *reques
     return true;
 }
 
-bool slu_form_check(const struct slu_form *form, struct slu_seal *seal, struct slu_arena *arena,
+bool slu_form_check(const struct slu_form *form, struct slu_hmac *hmac, struct slu_arena *arena,
                     const struct slu_request *request, const struct slu_authorization *read,
                     struct slu_str digest, struct slu_str middle, struct slu_fault *fault)
 {
@@ -128,9 +128,9 @@ bool slu_form_check(const struct slu_form *form, struct slu_seal *seal, struct s
     struct slu_fields fields;
     struct slu_made made;
 
-    if (!slu_fields_named(arena, &fields, request, read->signed_names, fault))
+    if (!slu_fields_named(form, arena, &fields, request, read->signed_names, fault))
         return false;
-    if (!slu_form_make(form, seal->keys, arena, request, &fields, digest, middle, &made, &why)) {
+    if (!slu_form_make(form, hmac, arena, request, &fields, digest, middle, &made, &why)) {
         if (why.kind == SLU_FAULT_MEMORY)
             return slu_fault_memory(fault);
         return slu_refuse(fault, "signature", "the path or the query cannot be read");

@@ -5,7 +5,7 @@
  *
  * It is written once, into one piece of the arena big enough for the worst case. Path and query are
  * decoded and encoded again, so that what a client left bare on the wire (the vendors' own SDKs do:
- * "! ' ( ) *") has one form on both sides.
+ * "! ' ( ) *") has one form on both sides; one scheme encodes the path of the wire as it is.
  */
 #include "codec/params.h"
 #include "codec/text.h"
@@ -13,12 +13,13 @@
 
 enum { MOST_PARAMS = 1000 };
 
-bool slu_fields_init(struct slu_arena *arena, struct slu_fields *fields,
-                     const struct slu_request *request, struct slu_fault *fault)
+bool slu_fields_init(const struct slu_form *form, struct slu_arena *arena,
+                     struct slu_fields *fields, const struct slu_request *request,
+                     struct slu_fault *fault)
 {
     size_t size = request->headers.count + 2;
 
-    *fields = (struct slu_fields){.size = size};
+    *fields = (struct slu_fields){.size = size, .keep_order = form->keep_order};
     fields->items = slu_arena_get(arena, size * sizeof(*fields->items));
     return fields->items ? true : slu_fault_memory(fault);
 }
@@ -46,11 +47,11 @@ static struct slu_str lowered(struct slu_arena *arena, struct slu_str name)
     return (struct slu_str){lower, name.n};
 }
 
-static bool after(const struct slu_header *a, const struct slu_header *b)
+static bool after(const struct slu_header *a, const struct slu_header *b, bool keep_order)
 {
     int order = slu_str_cmp(a->name, b->name);
 
-    return order ? order > 0 : slu_str_cmp(a->value, b->value) > 0;
+    return order ? order > 0 : !keep_order && slu_str_cmp(a->value, b->value) > 0;
 }
 
 bool slu_fields_add(struct slu_arena *arena, struct slu_fields *fields, struct slu_str name,
@@ -62,7 +63,7 @@ bool slu_fields_add(struct slu_arena *arena, struct slu_fields *fields, struct s
     if (name.n && !field.name.p)
         return slu_fault_memory(fault);
     slu_must(fields->count < fields->size);
-    for (; at > 0 && after(&fields->items[at - 1], &field); at--)
+    for (; at > 0 && after(&fields->items[at - 1], &field, fields->keep_order); at--)
         fields->items[at] = fields->items[at - 1];
     fields->items[at] = field;
     fields->count++;
@@ -97,13 +98,13 @@ static bool add_named(struct slu_arena *arena, struct slu_fields *fields,
     return true;
 }
 
-bool slu_fields_named(struct slu_arena *arena, struct slu_fields *fields,
-                      const struct slu_request *request, struct slu_str list,
-                      struct slu_fault *fault)
+bool slu_fields_named(const struct slu_form *form, struct slu_arena *arena,
+                      struct slu_fields *fields, const struct slu_request *request,
+                      struct slu_str list, struct slu_fault *fault)
 {
     struct slu_str last = SLU_STR_NONE;
 
-    if (!slu_fields_init(arena, fields, request, fault))
+    if (!slu_fields_init(form, arena, fields, request, fault))
         return false;
     while (list.p) {
         struct slu_str name = slu_str_cut(&list, ';');
@@ -141,9 +142,65 @@ static void write_path(struct slu_buf *out, struct slu_str decoded, bool end_sla
         slu_buf_byte(out, '/');
 }
 
+/* The segments of the wire's path that count: empty ones and "." do not, ".." takes the one before
+ * it away (RFC 3986 §5.2.4, and empty ones as the vendor's SDKs do). Answers how many. */
+static size_t cut_path(struct slu_str path, struct slu_str *segments)
+{
+    size_t count = 0;
+
+    while (path.p) {
+        struct slu_str segment = slu_str_cut(&path, '/');
+
+        if (slu_str_is(segment, ".."))
+            count -= count > 0;
+        else if (segment.n && !slu_str_is(segment, "."))
+            segments[count++] = segment;
+    }
+    return count;
+}
+
+static bool write_wire_path(struct slu_buf *out, struct slu_arena *arena, struct slu_str path)
+{
+    struct slu_str *segments;
+    size_t count;
+
+    if (path.n <= 1) {
+        slu_buf_byte(out, '/');
+        return true;
+    }
+    segments = slu_arena_get(arena, (path.n / 2 + 1) * sizeof(*segments));
+    if (!segments)
+        return false;
+    count = cut_path(path, segments);
+    for (size_t i = 0; i < count; i++) {
+        slu_buf_byte(out, '/');
+        slu_percent_encode(out, segments[i]);
+    }
+    if (!count || slu_str_ends(path, SLU_STR("/")))
+        slu_buf_byte(out, '/');
+    return true;
+}
+
+static void write_value(struct slu_buf *out, struct slu_str value, bool one_blank)
+{
+    bool was_blank = false;
+
+    if (!one_blank) {
+        slu_buf_add(out, value);
+        return;
+    }
+    for (size_t i = 0; i < value.n; i++) {
+        bool blank = value.p[i] == ' ' || value.p[i] == '\t';
+
+        if (!blank || !was_blank)
+            slu_buf_byte(out, blank ? ' ' : value.p[i]);
+        was_blank = blank;
+    }
+}
+
 /* Both parts end with their own newline. */
-static struct slu_str write_fields(struct slu_buf *out, const struct slu_fields *fields,
-                                   bool join_repeated)
+static struct slu_str write_fields(struct slu_buf *out, const struct slu_form *form,
+                                   const struct slu_fields *fields)
 {
     struct slu_str last = SLU_STR_NONE;
     size_t names;
@@ -151,13 +208,13 @@ static struct slu_str write_fields(struct slu_buf *out, const struct slu_fields 
     for (size_t i = 0; i < fields->count; i++) {
         const struct slu_header *field = &fields->items[i];
 
-        if (join_repeated && i && slu_str_eq(field->name, last)) {
+        if (form->join_repeated && i && slu_str_eq(field->name, last)) {
             out->p[out->n - 1] = ',';
         } else {
             slu_buf_add(out, field->name);
             slu_buf_byte(out, ':');
         }
-        slu_buf_add(out, field->value);
+        write_value(out, field->value, form->one_blank);
         slu_buf_byte(out, '\n');
         last = field->name;
     }
@@ -194,26 +251,35 @@ static bool write_request(const struct slu_form *form, struct slu_arena *arena,
     struct slu_str path;
     struct slu_buf out = {0};
 
-    /* Servers of both families decode "+" in a query as a blank (Go's and Java's query readers). */
+    /* Servers of two families decode "+" in a query as a blank (Go's and Java's query readers). */
     if (request->query.n &&
-        !slu_params_read(arena, request->query, true, MOST_PARAMS, &params, fault))
+        !slu_params_read(arena, request->query, !form->wire_query, MOST_PARAMS, &params, fault))
         return false;
-    if (!slu_percent_decode(arena, request->path, false, &path))
-        return arena->failed ? slu_fault_memory(fault)
-                             : slu_fault_set(fault, SLU_FAULT_BAD_REQUEST, "path",
-                                             "the path is not valid percent-encoded UTF-8");
-    slu_params_sort(&params);
+    if ((form->wire_path && request->path.n && request->path.p[0] != '/') ||
+        !slu_percent_decode(arena, request->path, false, &path))
+        return arena->failed
+                   ? slu_fault_memory(fault)
+                   : slu_fault_set(fault, SLU_FAULT_BAD_REQUEST, "path",
+                                   "the path does not begin with / or is not valid percent-encoded "
+                                   "UTF-8");
+    if (form->wire_query)
+        slu_params_sort_encoded(&params);
+    else
+        slu_params_sort(&params);
     out.size = out.limit = most_bytes(request, &params, fields, digest);
     out.p = slu_arena_get(arena, out.size); /* never grows: the limit is its size */
     if (!out.p)
         return slu_fault_memory(fault);
     slu_buf_add(&out, request->method);
     slu_buf_byte(&out, '\n');
-    write_path(&out, path, form->end_slash);
+    if (!form->wire_path)
+        write_path(&out, path, form->end_slash);
+    else if (!write_wire_path(&out, arena, request->path))
+        return slu_fault_memory(fault);
     slu_buf_byte(&out, '\n');
     slu_params_write(&out, &params);
     slu_buf_byte(&out, '\n');
-    made->signed_names = write_fields(&out, fields, form->join_repeated);
+    made->signed_names = write_fields(&out, form, fields);
     slu_buf_add(&out, digest);
     slu_must(!out.failed);
     made->canonical_request = slu_buf_str(&out);

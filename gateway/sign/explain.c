@@ -57,9 +57,9 @@ static void write_pair(struct slu_buf *query, struct slu_str name, struct slu_st
     slu_percent_encode(query, value);
 }
 
-static void read_pairs(struct reader *r, const struct slu_value *pairs, struct slu_buf *query)
+static void read_pairs(struct reader *r, struct slu_str pointer, const struct slu_value *pairs,
+                       struct slu_buf *query)
 {
-    struct slu_str pointer = pointer_to(r, "query");
     size_t i = 0;
 
     slu_value_each (pair, pairs) {
@@ -74,10 +74,9 @@ static void read_pairs(struct reader *r, const struct slu_value *pairs, struct s
     }
 }
 
-static void read_members(struct reader *r, const struct slu_value *members, struct slu_buf *query)
+static void read_members(struct reader *r, struct slu_str pointer, const struct slu_value *members,
+                         struct slu_buf *query)
 {
-    struct slu_str pointer = pointer_to(r, "query");
-
     slu_value_each (member, members) {
         if (member->kind == SLU_STRING)
             write_pair(query, member->name, member->text);
@@ -86,9 +85,10 @@ static void read_members(struct reader *r, const struct slu_value *members, stru
     }
 }
 
-static struct slu_str read_query(struct reader *r)
+static struct slu_str read_params(struct reader *r, const char *name)
 {
-    const struct slu_value *query = slu_value_member(r->item, "query");
+    const struct slu_value *query = slu_value_find(r->item, slu_str_of(name));
+    struct slu_str pointer = pointer_to(r, name);
     struct slu_str wire = SLU_STR_NONE;
     struct slu_buf text;
 
@@ -96,11 +96,11 @@ static struct slu_str read_query(struct reader *r)
         return SLU_STR_NONE;
     slu_buf_init(&text, 0);
     if (query->kind == SLU_ARRAY)
-        read_pairs(r, query, &text);
+        read_pairs(r, pointer, query, &text);
     else if (query->kind == SLU_OBJECT)
-        read_members(r, query, &text);
+        read_members(r, pointer, query, &text);
     else
-        wrong(r, pointer_to(r, "query"), "must be an array of pairs or an object of strings");
+        wrong(r, pointer, "must be an array of pairs or an object of strings");
     if (text.n)
         wire = slu_arena_str(r->arena, slu_buf_str(&text));
     if (text.failed)
@@ -176,8 +176,10 @@ static void read_request(struct reader *r, struct slu_request *request)
     if (request->path.n && *request->path.p != '/')
         wrong(r, pointer_to(r, "path"), "must begin with /");
     request->scheme = SLU_STR("https");
-    request->query = read_query(r);
+    request->query = read_params(r, "query");
     request->body = text_of(r, "body", false);
+    if (!request->body.p)
+        request->body = read_params(r, "form");
     read_headers(r, request);
     read_scheme_members(r, request);
 }
@@ -225,8 +227,9 @@ static void write_added(struct reader *r, const struct slu_request *request, str
     slu_buf_byte(out, '}');
 }
 
-static void write_line(struct reader *r, struct slu_str name, const struct slu_request *request,
-                       const struct slu_sign_trace *trace, struct slu_buf *out)
+static void write_line(struct reader *r, struct slu_str name, const struct slu_request *given,
+                       const struct slu_request *request, const struct slu_sign_trace *trace,
+                       struct slu_buf *out)
 {
     slu_buf_byte(out, '{');
     write_member(out, "name", name);
@@ -234,6 +237,10 @@ static void write_line(struct reader *r, struct slu_str name, const struct slu_r
     write_member(out, "string_to_sign", trace->string_to_sign);
     write_member(out, "authorization", trace->authorization);
     write_added(r, request, out);
+    if (!slu_str_eq(given->query, request->query))
+        write_member(out, "query", request->query);
+    if (!slu_str_eq(given->body, request->body))
+        write_member(out, "body", request->body);
     slu_buf_lit(out, "}\n");
 }
 
@@ -243,8 +250,11 @@ static struct slu_seal *read_seal(struct reader *r)
     struct slu_str secret_key = needed_text(r, "secret_key");
     struct slu_str token = text_of(r, "security_token", false);
     slu_auto(slu_secret) *secret = slu_secret_new(secret_key);
-    struct slu_seal_conf conf = {
-        .access_key = access_key, .secret_key = secret, .security_token = token};
+    struct slu_seal_conf conf = {.access_key = access_key,
+                                 .secret_key = secret,
+                                 .security_token = token,
+                                 .region = text_of(r, "region", false),
+                                 .service = text_of(r, "service", false)};
     struct slu_seal *seal = secret ? slu_seal_new(r->scheme, &conf) : NULL;
 
     if (!seal)
@@ -260,7 +270,7 @@ static void explain_one(struct reader *r, struct slu_buf *out)
     struct slu_str nonce = r->scheme->has_nonce ? needed_text(r, "nonce") : SLU_STR_NONE;
     slu_auto(slu_seal) *seal = read_seal(r);
     struct slu_sign_trace trace;
-    struct slu_request request = {0};
+    struct slu_request request = {0}, given;
     struct slu_fault fault = {0};
     int64_t unix_s = 0;
 
@@ -270,8 +280,9 @@ static void explain_one(struct reader *r, struct slu_buf *out)
     read_request(r, &request);
     if (r->mistakes->failed || r->arena->failed || r->mistakes->count != before)
         return;
+    given = request;
     if (slu_sign(seal, r->arena, unix_s, nonce, &request, &trace, &fault))
-        write_line(r, name, &request, &trace, out);
+        write_line(r, name, &given, &request, &trace, out);
     else
         slu_mistake(r->mistakes, fault.kind, r->pointer, "%s", fault.words);
 }

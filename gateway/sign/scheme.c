@@ -35,23 +35,34 @@ const char *const *slu_scheme_names(void)
     return names;
 }
 
+/* Copies into the seal's piece of memory, behind what is there. */
+static struct slu_str keep(struct slu_seal *seal, struct slu_str text)
+{
+    char *at = seal->text + seal->text_size;
+
+    if (text.n)
+        memcpy(at, text.p, text.n);
+    seal->text_size += text.n;
+    return (struct slu_str){at, text.n};
+}
+
 struct slu_seal *slu_seal_new(const struct slu_scheme *scheme, const struct slu_seal_conf *conf)
 {
-    struct slu_str access_key = conf->access_key, security_token = conf->security_token;
     slu_auto(slu_seal) *seal = slu_mem_new(sizeof(*seal));
 
     if (!seal)
         return NULL;
     seal->scheme = scheme;
-    seal->text = slu_mem_new(access_key.n + security_token.n + 1);
+    seal->text = slu_mem_new(conf->access_key.n + conf->security_token.n + conf->region.n +
+                             conf->service.n + conf->domain.n + conf->project.n + 1);
     if (!seal->text)
         return NULL;
-    if (access_key.n)
-        memcpy(seal->text, access_key.p, access_key.n);
-    if (security_token.n)
-        memcpy(seal->text + access_key.n, security_token.p, security_token.n);
-    seal->access_key = (struct slu_str){seal->text, access_key.n};
-    seal->security_token = (struct slu_str){seal->text + access_key.n, security_token.n};
+    seal->access_key = keep(seal, conf->access_key);
+    seal->security_token = keep(seal, conf->security_token);
+    seal->region = keep(seal, conf->region);
+    seal->service = keep(seal, conf->service);
+    seal->domain = keep(seal, conf->domain);
+    seal->project = keep(seal, conf->project);
     if (!scheme->open(seal, slu_secret_reveal(conf->secret_key)))
         return NULL;
     return slu_take(seal);
@@ -62,7 +73,7 @@ void slu_seal_free(struct slu_seal *seal)
     if (!seal)
         return;
     seal->scheme->close(seal);
-    slu_wipe(seal->text, seal->access_key.n + seal->security_token.n);
+    slu_wipe(seal->text, seal->text_size);
     slu_mem_free(seal->text);
     slu_mem_free(seal);
 }
@@ -187,5 +198,23 @@ bool slu_body_digest(struct slu_arena *arena, struct slu_str body, struct slu_st
     if (!hex || !slu_sha256_hex(body, hex))
         return slu_fault_memory(fault);
     *ret_hex = (struct slu_str){hex, SLU_SHA256_HEX};
+    return true;
+}
+
+bool slu_digest_received(struct slu_arena *arena, const struct slu_request *request,
+                         struct slu_str name, struct slu_str *ret_digest, struct slu_fault *fault)
+{
+    struct slu_str body, sent;
+    size_t count = slu_field_count(request, name, &sent);
+
+    if (!slu_body_digest(arena, request->body, &body, fault))
+        return false;
+    if (count > 1)
+        return slu_refuse(fault, "digest", "the body's digest was sent more than once");
+    if (count && !slu_str_eq(sent, body) &&
+        (request->body.n || !slu_str_is(sent, "UNSIGNED-PAYLOAD")))
+        return slu_refuse(fault, "digest",
+                          "the digest that was sent is not the SHA-256 of the body");
+    *ret_digest = count ? sent : body;
     return true;
 }

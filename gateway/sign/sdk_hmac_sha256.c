@@ -21,16 +21,15 @@ static const struct slu_form form = {
     .join_repeated = false,
 };
 
-#define DATE    SLU_STR("X-Sdk-Date")
-#define DIGEST  SLU_STR("X-Sdk-Content-Sha256")
-#define TOKEN   SLU_STR("X-Security-Token")
-#define UNKNOWN "UNSIGNED-PAYLOAD"
+#define DATE   SLU_STR("X-Sdk-Date")
+#define DIGEST SLU_STR("X-Sdk-Content-Sha256")
+#define TOKEN  SLU_STR("X-Security-Token")
 
 /* All that is sent is signed, but for what the wire itself sets. */
 static bool collect(struct slu_arena *arena, const struct slu_request *request,
                     struct slu_fields *fields, struct slu_fault *fault)
 {
-    if (!slu_fields_init(arena, fields, request, fault) ||
+    if (!slu_fields_init(&form, arena, fields, request, fault) ||
         !slu_fields_add(arena, fields, SLU_STR("host"), request->host, fault))
         return false;
     for (size_t i = 0; i < request->headers.count; i++) {
@@ -67,7 +66,7 @@ static bool sign(struct slu_seal *seal, struct slu_arena *arena, int64_t unix_s,
         !slu_body_digest(arena, request->body, &digest, fault))
         return false;
     return collect(arena, request, &fields, fault) &&
-           slu_form_sign(&form, seal, arena, request, &fields, digest,
+           slu_form_sign(&form, seal->keys, seal->access_key, arena, request, &fields, digest,
                          (struct slu_str){date, SLU_TIME_BASIC}, trace, fault);
 }
 
@@ -95,27 +94,6 @@ static bool claim_of(struct slu_arena *arena, const struct slu_request *request,
     return true;
 }
 
-/*
- * What ends the canonical request. SDKs send UNSIGNED-PAYLOAD with a content type that is not
- * JSON (node: not exactly application/json). A door speaks JSON and acts on the body, so a body
- * that nobody vouches for is refused; without a body there is nothing to leave unsigned.
- */
-static bool digest_of(struct slu_arena *arena, const struct slu_request *request,
-                      struct slu_str *ret_digest, struct slu_fault *fault)
-{
-    struct slu_str body, sent;
-    size_t count = slu_field_count(request, DIGEST, &sent);
-
-    if (!slu_body_digest(arena, request->body, &body, fault))
-        return false;
-    if (count > 1)
-        return slu_refuse(fault, "digest", "X-Sdk-Content-Sha256 was sent more than once");
-    if (count && !slu_str_eq(sent, body) && (request->body.n || !slu_str_is(sent, UNKNOWN)))
-        return slu_refuse(fault, "digest", "X-Sdk-Content-Sha256 is not the SHA-256 of the body");
-    *ret_digest = count ? sent : body;
-    return true;
-}
-
 static bool verify(struct slu_seal *seal, struct slu_arena *arena,
                    const struct slu_request *request, struct slu_fault *fault)
 {
@@ -127,8 +105,8 @@ static bool verify(struct slu_seal *seal, struct slu_arena *arena,
         return false;
     if (!slu_list_has(read.signed_names, DATE))
         return slu_refuse(fault, "unsigned", "X-Sdk-Date must be signed");
-    return digest_of(arena, request, &digest, fault) &&
-           slu_form_check(&form, seal, arena, request, &read, digest, date, fault);
+    return slu_digest_received(arena, request, DIGEST, &digest, fault) &&
+           slu_form_check(&form, seal->keys, arena, request, &read, digest, date, fault);
 }
 
 static const struct slu_vector_member members[] = {{"project_id", "X-Project-Id"}, {NULL, NULL}};

@@ -4,11 +4,11 @@
  * A scheme is a struct slu_scheme: a name in SLU_SCHEMES below and a file with its functions. The
  * interface asks for no more than every known scheme has:
  *
- *  - What a scheme keeps beside the texts of a credential is its own (`keys`): a keyed HMAC here; a
- *    scheme with derived keys keeps the secret and the HMAC of the day it last signed for, since
- *    open() sees the secret and sign() the time.
- *  - bears() looks at the whole request, so that a signature may travel in the query, and two
- *    schemes may share the first word of Authorization.
+ *  - What a scheme keeps beside the texts of a credential is its own (`keys`): a keyed HMAC, or the
+ *    secret and the HMAC of the day it last signed for, since open() sees the secret and sign() the
+ *    time.
+ *  - bears() looks at the whole request, so that a signature may travel in the query or a form, and
+ *    two schemes may share the first word of Authorization.
  *  - sign() may change every part of the request; a bearer token adds one field and is done.
  *  - A scheme that only signs has no claim() and verify(); no door offers it.
  *
@@ -25,7 +25,9 @@
 /* object, name in configurations and tables */
 #define SLU_SCHEMES(X)                                                                             \
     X(slu_scheme_sdk_hmac_sha256, "sdk-hmac-sha256")                                               \
-    X(slu_scheme_acs3_hmac_sha256, "acs3-hmac-sha256")
+    X(slu_scheme_acs3_hmac_sha256, "acs3-hmac-sha256")                                             \
+    X(slu_scheme_rpc_hmac_sha1, "rpc-hmac-sha1")                                                   \
+    X(slu_scheme_aws4_hmac_sha256, "aws4-hmac-sha256")
 
 #define SLU_SCHEME_DECLARE(object, name) extern const struct slu_scheme object;
 SLU_SCHEMES(SLU_SCHEME_DECLARE)
@@ -56,8 +58,9 @@ struct slu_scheme {
 
 struct slu_seal {
     const struct slu_scheme *scheme;
-    char *text; /* both texts below */
-    struct slu_str access_key, security_token;
+    char *text; /* the texts below */
+    size_t text_size;
+    struct slu_str access_key, security_token, region, service, domain, project;
     void *keys;
 };
 
@@ -79,28 +82,40 @@ SLU_NODISCARD bool slu_field_once(const struct slu_request *request, struct slu_
 /* Lower-case hexadecimal SHA-256, in the arena or constant. */
 SLU_NODISCARD bool slu_body_digest(struct slu_arena *arena, struct slu_str body,
                                    struct slu_str *ret_hex, struct slu_fault *fault);
+/* What ends the canonical request as received: the digest that the field `name` says, which must be
+ * the body's, or without such a field the body's own. SDKs send UNSIGNED-PAYLOAD with bodies that
+ * they do not hash. A door acts on the body, so one that nobody vouches for is refused; without a
+ * body there is nothing to leave unsigned. */
+SLU_NODISCARD bool slu_digest_received(struct slu_arena *arena, const struct slu_request *request,
+                                       struct slu_str name, struct slu_str *ret_digest,
+                                       struct slu_fault *fault);
 /* For open and close: seal->keys is one HMAC under the secret as it is. */
 bool slu_hmac_open(struct slu_seal *seal, struct slu_str secret_key);
 void slu_hmac_close(struct slu_seal *seal);
 
 /* ---- the fields that are signed */
 
-/* Sorted by name, then by value; names are in lower case. */
+/* Sorted by name, then by value (or as received, where the form says so); names are in lower case.
+ */
 struct slu_fields {
     struct slu_header *items;
     size_t count, size;
+    bool keep_order;
 };
 
+struct slu_form;
+
 /* Room for every field of the request and for the two that the wire adds. */
-SLU_NODISCARD bool slu_fields_init(struct slu_arena *arena, struct slu_fields *fields,
-                                   const struct slu_request *request, struct slu_fault *fault);
+SLU_NODISCARD bool slu_fields_init(const struct slu_form *form, struct slu_arena *arena,
+                                   struct slu_fields *fields, const struct slu_request *request,
+                                   struct slu_fault *fault);
 SLU_NODISCARD bool slu_fields_add(struct slu_arena *arena, struct slu_fields *fields,
                                   struct slu_str name, struct slu_str value,
                                   struct slu_fault *fault);
 /* The fields of a list "a;b;c" as a caller sent it: lower case, ascending, each of them present. */
-SLU_NODISCARD bool slu_fields_named(struct slu_arena *arena, struct slu_fields *fields,
-                                    const struct slu_request *request, struct slu_str list,
-                                    struct slu_fault *fault);
+SLU_NODISCARD bool slu_fields_named(const struct slu_form *form, struct slu_arena *arena,
+                                    struct slu_fields *fields, const struct slu_request *request,
+                                    struct slu_str list, struct slu_fault *fault);
 bool slu_list_has(struct slu_str list, struct slu_str name);
 
 /* ---- canonical request, string to sign, Authorization */
@@ -111,6 +126,12 @@ struct slu_form {
     struct slu_str comma;    /* between its members, as official clients write it */
     bool end_slash;          /* the canonical path ends in "/" */
     bool join_repeated; /* a repeated field is one line of values joined by ","; or a line each */
+    bool keep_order;    /* of the values of a repeated field; or they are sorted */
+    bool one_blank;     /* a run of blanks within a value counts as one */
+    bool wire_path;     /* the path as it is on the wire without dot segments and empty pieces,
+                         * encoded once more; or decoded and encoded */
+    bool wire_query;    /* "+" is itself, and parameters are sorted as they are encoded; or "+" is
+                         * a blank, and they are sorted as they are decoded */
 };
 
 struct slu_made {
@@ -119,19 +140,20 @@ struct slu_made {
     char signature[SLU_SHA256_HEX];
 };
 
-/* `digest` ends the canonical request; `middle`, when not empty, is the string to sign's second
- * line. A path or query that cannot be decoded is SLU_FAULT_BAD_REQUEST. */
+/* `digest` ends the canonical request; `middle`, when not empty, is what stands between the string
+ * to sign's first and last line. A path or query that cannot be decoded is SLU_FAULT_BAD_REQUEST.
+ */
 SLU_NODISCARD bool slu_form_make(const struct slu_form *form, struct slu_hmac *hmac,
                                  struct slu_arena *arena, const struct slu_request *request,
                                  const struct slu_fields *fields, struct slu_str digest,
                                  struct slu_str middle, struct slu_made *ret_made,
                                  struct slu_fault *fault);
-/* make, and Authorization into the request. */
-SLU_NODISCARD bool slu_form_sign(const struct slu_form *form, struct slu_seal *seal,
-                                 struct slu_arena *arena, struct slu_request *request,
-                                 const struct slu_fields *fields, struct slu_str digest,
-                                 struct slu_str middle, struct slu_sign_trace *trace,
-                                 struct slu_fault *fault);
+/* make, and Authorization into the request; `key` is what it says of the key. */
+SLU_NODISCARD bool slu_form_sign(const struct slu_form *form, struct slu_hmac *hmac,
+                                 struct slu_str key, struct slu_arena *arena,
+                                 struct slu_request *request, const struct slu_fields *fields,
+                                 struct slu_str digest, struct slu_str middle,
+                                 struct slu_sign_trace *trace, struct slu_fault *fault);
 
 /* Slices of the field. */
 struct slu_authorization {
@@ -142,7 +164,7 @@ bool slu_form_bears(const struct slu_form *form, const struct slu_request *reque
 SLU_NODISCARD bool slu_form_read(const struct slu_form *form, const struct slu_request *request,
                                  struct slu_authorization *ret_read, struct slu_fault *fault);
 /* Makes the signature again from the fields that the caller named, and compares. */
-SLU_NODISCARD bool slu_form_check(const struct slu_form *form, struct slu_seal *seal,
+SLU_NODISCARD bool slu_form_check(const struct slu_form *form, struct slu_hmac *hmac,
                                   struct slu_arena *arena, const struct slu_request *request,
                                   const struct slu_authorization *read, struct slu_str digest,
                                   struct slu_str middle, struct slu_fault *fault);

@@ -21,7 +21,7 @@ static void check_line(json_t *vector, json_t *line)
     json_t *expect = json_object_get(vector, "expect");
 
     assert_true(json_equal(json_object_get(vector, "name"), json_object_get(line, "name")));
-    assert_int_equal(json_object_size(line), 5);
+    assert_true(json_object_size(line) >= 5);
     assert_true(json_is_string(json_object_get(line, "string_to_sign")));
     for (size_t i = 0; i < SLU_COUNT(same); i++) {
         if (json_object_get(expect, same[i]) &&
@@ -66,7 +66,7 @@ static void test_vectors(void **state)
         slu_mem_free((char *)text.p);
         json_decref(vectors);
     }
-    assert_int_equal(seen, 22);
+    assert_int_equal(seen, VECTORS);
 }
 
 #define HEAD                                                                                       \

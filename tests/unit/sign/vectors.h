@@ -11,9 +11,12 @@
 #include <jansson.h>
 #include <stdio.h>
 
-enum { ARENA = 1 << 20 };
+enum { ARENA = 8 << 20 };
 
-static const char *const schemes[] = {"sdk-hmac-sha256", "acs3-hmac-sha256"};
+static const char *const schemes[] = {"sdk-hmac-sha256", "acs3-hmac-sha256", "rpc-hmac-sha1",
+                                      "aws4-hmac-sha256"};
+
+enum { VECTORS = 12 + 10 + 10 + 12 };
 
 static inline json_t *vectors_of(const char *scheme)
 {
@@ -50,9 +53,9 @@ static inline void add_pair(struct slu_buf *query, const char *name, const json_
     slu_percent_encode(query, slu_str_of(json_string_value(value)));
 }
 
-static inline struct slu_str query_of(json_t *vector, struct slu_arena *arena)
+static inline struct slu_str params_of(json_t *vector, const char *member, struct slu_arena *arena)
 {
-    json_t *query = json_object_get(vector, "query"), *value;
+    json_t *query = json_object_get(vector, member), *value;
     struct slu_buf text;
     struct slu_str wire;
     const char *name;
@@ -79,9 +82,11 @@ static inline bool request_of(json_t *vector, struct slu_arena *arena, struct sl
         .scheme = SLU_STR("https"),
         .host = text_in(vector, "host"),
         .path = text_in(vector, "path"),
-        .query = query_of(vector, arena),
+        .query = params_of(vector, "query", arena),
         .body = text_in(vector, "body"),
     };
+    if (!request->body.p && !(request->body = params_of(vector, "form", arena)).p)
+        return false;
     json_object_foreach(json_object_get(vector, "headers"), name, value)
     {
         if (strcmp(name, "host") != 0 &&
@@ -106,16 +111,25 @@ static inline struct slu_seal *seal_with(const char *scheme, struct slu_str acce
 {
     slu_auto(slu_secret) *secret = slu_secret_new(secret_key);
 
-    struct slu_seal_conf conf = {
-        .access_key = access_key, .secret_key = secret, .security_token = token};
+    struct slu_seal_conf conf = {.access_key = access_key,
+                                 .secret_key = secret,
+                                 .security_token = token,
+                                 .region = SLU_STR("us-east-1"),
+                                 .service = SLU_STR("ec2")};
 
     return secret ? slu_seal_new(slu_scheme_find(slu_str_of(scheme)), &conf) : NULL;
 }
 
 static inline struct slu_seal *seal_of(const char *scheme, const json_t *vector)
 {
-    return seal_with(scheme, text_in(vector, "access_key"), text_in(vector, "secret_key"),
-                     text_in(vector, "security_token"));
+    slu_auto(slu_secret) *secret = slu_secret_new(text_in(vector, "secret_key"));
+    struct slu_seal_conf conf = {.access_key = text_in(vector, "access_key"),
+                                 .secret_key = secret,
+                                 .security_token = text_in(vector, "security_token"),
+                                 .region = text_in(vector, "region"),
+                                 .service = text_in(vector, "service")};
+
+    return secret ? slu_seal_new(slu_scheme_find(slu_str_of(scheme)), &conf) : NULL;
 }
 
 /* The door's part: claim, then verify at a time. */
@@ -123,10 +137,11 @@ static inline bool received(struct slu_seal *seal, struct slu_arena *arena,
                             const struct slu_request *request, int64_t now_s,
                             struct slu_claim *claim, struct slu_fault *fault)
 {
-    const struct slu_scheme *const both[] = {slu_scheme_find(slu_str_of(schemes[0])),
-                                             slu_scheme_find(slu_str_of(schemes[1])), NULL};
+    const struct slu_scheme *all[SLU_COUNT(schemes) + 1] = {NULL};
 
-    return slu_claim_read(arena, request, both, claim, fault) &&
+    for (size_t i = 0; i < SLU_COUNT(schemes); i++)
+        all[i] = slu_scheme_find(slu_str_of(schemes[i]));
+    return slu_claim_read(arena, request, all, claim, fault) &&
            slu_verify(seal, arena, claim, request, now_s, 900, fault);
 }
 

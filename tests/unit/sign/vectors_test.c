@@ -4,6 +4,8 @@
  */
 #include "vectors.h"
 
+#include <strings.h>
+
 struct made {
     struct slu_arena arena;
     struct slu_request request;
@@ -56,6 +58,13 @@ static void each_vector(each_fn *body, size_t expected)
     assert_int_equal(seen, expected);
 }
 
+static const char *either(const json_t *object, const char *name, const char *other)
+{
+    const json_t *value = json_object_get(object, name);
+
+    return json_string_value(value ? value : json_object_get(object, other));
+}
+
 static void check_signed(const char *scheme, json_t *vector, struct made *made)
 {
     json_t *expect = json_object_get(vector, "expect"), *value;
@@ -63,15 +72,14 @@ static void check_signed(const char *scheme, json_t *vector, struct made *made)
 
     (void)scheme;
     assert_str(made->trace.canonical_request,
-               json_string_value(json_object_get(expect, "canonical_request")));
+               either(expect, "canonical_request", "canonical_query"));
     if (json_object_get(expect, "string_to_sign"))
         assert_str(made->trace.string_to_sign,
                    json_string_value(json_object_get(expect, "string_to_sign")));
-    assert_str(made->trace.authorization,
-               json_string_value(json_object_get(expect, "authorization")));
+    assert_str(made->trace.authorization, either(expect, "authorization", "signature"));
     json_object_foreach(json_object_get(expect, "headers_added"), name, value)
     {
-        if (strcmp(name, "host") == 0) {
+        if (strcasecmp(name, "host") == 0) {
             assert_str(made->request.host, json_string_value(value));
             continue;
         }
@@ -84,7 +92,7 @@ static void check_signed(const char *scheme, json_t *vector, struct made *made)
 static void test_sign(void **state)
 {
     (void)state;
-    each_vector(check_signed, 22);
+    each_vector(check_signed, VECTORS);
 }
 
 /* A retry signs the same request again: the fields are replaced, not doubled. */
@@ -104,7 +112,7 @@ static void check_signed_again(const char *scheme, json_t *vector, struct made *
 static void test_sign_again(void **state)
 {
     (void)state;
-    each_vector(check_signed_again, 22);
+    each_vector(check_signed_again, VECTORS);
 }
 
 static void check_verified(const char *scheme, json_t *vector, struct made *made)
@@ -125,7 +133,7 @@ static void check_verified(const char *scheme, json_t *vector, struct made *made
 static void test_verify(void **state)
 {
     (void)state;
-    each_vector(check_verified, 22);
+    each_vector(check_verified, VECTORS);
 }
 
 /* The request with every text in writable memory of its own. */
@@ -181,11 +189,14 @@ static void change_bytes(struct made *made, const struct slu_request *request, s
     }
 }
 
-static bool is_covered(struct slu_str name, struct slu_str authorization)
+/* Where parameters bear the signature, the only field that matters says that there are some. */
+static bool is_covered(const char *scheme, struct slu_str name, struct slu_str authorization)
 {
     char item[128];
     size_t n = 0;
 
+    if (strcmp(scheme, "rpc-hmac-sha1") == 0)
+        return slu_str_eq_nocase(name, SLU_STR("content-type"));
     for (; n < name.n && n < sizeof(item) - 1; n++)
         item[n] = slu_ascii_lower(name.p[n]);
     return slu_str_is(name, "Authorization") || memmem(authorization.p, authorization.n, item, n);
@@ -195,32 +206,32 @@ static void check_changes(const char *scheme, json_t *vector, struct made *made)
 {
     struct slu_request copy = writable(&made->arena, &made->request);
     struct slu_fault fault;
+    bool by_fields = strcmp(scheme, "rpc-hmac-sha1") != 0;
     size_t covered = 0;
 
-    (void)scheme;
     (void)vector;
     assert_true(taken(made, &copy, &fault));
     change_bytes(made, &copy, copy.method, false, "method");
-    change_bytes(made, &copy, copy.host, false, "host");
+    change_bytes(made, &copy, copy.host, !by_fields, "host");
     change_bytes(made, &copy, copy.path, false, "path");
     change_bytes(made, &copy, copy.query, false, "query");
     change_bytes(made, &copy, copy.body, false, "body");
     for (size_t i = 0; i < copy.headers.count; i++) {
         struct slu_header *header = &copy.headers.items[i];
-        bool matters = is_covered(header->name, made->trace.authorization);
+        bool matters = is_covered(scheme, header->name, made->trace.authorization);
 
         covered += matters;
         change_bytes(made, &copy, header->value, !matters, "field value");
         change_bytes(made, &copy, header->name, !matters, "field name");
     }
-    assert_true(covered >= 2);
+    assert_true(!by_fields || covered >= 2);
     assert_true(taken(made, &copy, &fault));
 }
 
 static void test_changes(void **state)
 {
     (void)state;
-    each_vector(check_changes, 22);
+    each_vector(check_changes, VECTORS);
 }
 
 static void check_pieces(const char *scheme, json_t *vector, struct made *made)
@@ -228,7 +239,6 @@ static void check_pieces(const char *scheme, json_t *vector, struct made *made)
     struct slu_request copy = writable(&made->arena, &made->request);
     struct slu_fault fault;
 
-    (void)scheme;
     (void)vector;
     copy.query =
         slu_arena_join(&made->arena, copy.query, copy.query.n ? SLU_STR("&zz=1") : SLU_STR("zz=1"));
@@ -240,7 +250,8 @@ static void check_pieces(const char *scheme, json_t *vector, struct made *made)
     copy.path = slu_arena_join(&made->arena, copy.path, SLU_STR("x"));
     assert_false(taken(made, &copy, &fault));
     for (size_t i = 0; i < made->request.headers.count; i++) {
-        bool matters = is_covered(made->request.headers.items[i].name, made->trace.authorization);
+        bool matters =
+            is_covered(scheme, made->request.headers.items[i].name, made->trace.authorization);
 
         copy = writable(&made->arena, &made->request);
         copy.headers.items[i] = copy.headers.items[--copy.headers.count];
@@ -252,7 +263,7 @@ static void check_pieces(const char *scheme, json_t *vector, struct made *made)
 static void test_pieces(void **state)
 {
     (void)state;
-    each_vector(check_pieces, 22);
+    each_vector(check_pieces, VECTORS);
 }
 
 struct whole_way {
@@ -293,7 +304,7 @@ static void check_memory(const char *scheme, json_t *vector, struct made *made)
 static void test_memory(void **state)
 {
     (void)state;
-    each_vector(check_memory, 22);
+    each_vector(check_memory, VECTORS);
 }
 
 /* The same with an arena that is spent a little later each time. */
@@ -321,7 +332,7 @@ static void check_budgets(const char *scheme, json_t *vector, struct made *made)
 static void test_budgets(void **state)
 {
     (void)state;
-    each_vector(check_budgets, 22);
+    each_vector(check_budgets, VECTORS);
 }
 
 int main(void)
