@@ -296,6 +296,9 @@ bool slu_sign_explain(const struct slu_scheme *scheme, struct slu_str text, stru
     struct reader r = {.scheme = scheme, .mistakes = mistakes, .arena = arena};
     size_t i = 0;
 
+    if (slu_scheme_fetches(scheme))
+        return wrong(&r, SLU_STR_NONE,
+                     "this scheme computes no signature: it sends a token that it was given");
     if (!requests)
         return false;
     if (requests->kind != SLU_ARRAY)

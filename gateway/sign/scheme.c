@@ -78,6 +78,37 @@ void slu_seal_free(struct slu_seal *seal)
     slu_mem_free(seal);
 }
 
+bool slu_scheme_fetches(const struct slu_scheme *scheme)
+{
+    return scheme->ask != NULL;
+}
+
+bool slu_scheme_verifies(const struct slu_scheme *scheme)
+{
+    return scheme->claim != NULL;
+}
+
+bool slu_seal_ask(const struct slu_seal *seal, struct slu_arena *arena,
+                  struct slu_request *ret_request, struct slu_fault *fault)
+{
+    slu_must(seal->scheme->ask);
+    return seal->scheme->ask(seal, arena, ret_request, fault);
+}
+
+bool slu_seal_answer(const struct slu_seal *seal, struct slu_arena *arena,
+                     const struct slu_response *response, struct slu_token *ret_token,
+                     struct slu_fault *fault)
+{
+    slu_must(seal->scheme->answer);
+    return seal->scheme->answer(arena, response, ret_token, fault);
+}
+
+bool slu_seal_arm(struct slu_seal *seal, const struct slu_token *token)
+{
+    slu_must(seal->scheme->arm);
+    return seal->scheme->arm(seal, token);
+}
+
 struct slu_str slu_seal_access_key(const struct slu_seal *seal)
 {
     return seal->access_key;

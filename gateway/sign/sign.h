@@ -36,19 +36,24 @@ struct slu_seal_conf {
 };
 
 bool slu_scheme_fetches(const struct slu_scheme *scheme);
-/* The request that fetches: method, path, query, headers, body. Scheme and host are the caller's.
- */
+/* False for a scheme that only signs: no door can offer it. */
+bool slu_scheme_verifies(const struct slu_scheme *scheme);
+/* The request that fetches: method, path, query, headers, body. Scheme, host and what stands before
+ * the path are the caller's. The body holds the secret, so it is never logged and not kept. CONFIG
+ * when the credential is not complete. */
 SLU_NODISCARD bool slu_seal_ask(const struct slu_seal *seal, struct slu_arena *arena,
                                 struct slu_request *ret_request, struct slu_fault *fault);
 struct slu_token {
     struct slu_str text;
     int64_t until_s; /* valid until then, Unix time */
 };
-/* The fault is CREDENTIALS when the credential is refused, else UPSTREAM_…; the vendor's words are
- * not repeated. Texts in the arena. */
+/* The fault is CREDENTIALS when the credential is refused, else UPSTREAM_… (or MEMORY); the
+ * vendor's words are not repeated. Texts in the arena. */
 SLU_NODISCARD bool slu_seal_answer(const struct slu_seal *seal, struct slu_arena *arena,
                                    const struct slu_response *response, struct slu_token *ret_token,
                                    struct slu_fault *fault);
+/* Copies the token, in place of one from before; false on no memory. Whether it is still good is
+ * for the one who keeps it. */
 SLU_NODISCARD bool slu_seal_arm(struct slu_seal *seal, const struct slu_token *token);
 
 SLU_NODISCARD struct slu_seal *slu_seal_new(const struct slu_scheme *scheme,
@@ -75,7 +80,7 @@ SLU_NODISCARD bool slu_sign(struct slu_seal *seal, struct slu_arena *arena, int6
 struct slu_claim {
     const struct slu_scheme *scheme;
     struct slu_str access_key;
-    struct slu_str nonce;          /* empty when the scheme has none */
+    struct slu_str nonce;          /* empty when the scheme has none; a nonce serves once */
     struct slu_str security_token; /* empty when none was sent */
     int64_t unix_s;
 };
@@ -83,7 +88,7 @@ struct slu_claim {
 /* Reads Authorization and the date; false with SLU_FAULT_UNAUTHENTICATED when there is no signature
  * of a scheme in `schemes` (NULL-terminated list, as a door's table allows), or it is malformed;
  * the place is "signature", or "time" for a date that is missing or unreadable. Texts are slices
- * of the request. */
+ * of the request or lie in the arena. */
 SLU_NODISCARD bool slu_claim_read(struct slu_arena *arena, const struct slu_request *request,
                                   const struct slu_scheme *const *schemes,
                                   struct slu_claim *ret_claim, struct slu_fault *fault);

@@ -9,8 +9,9 @@
  *    time.
  *  - bears() looks at the whole request, so that a signature may travel in the query or a form, and
  *    two schemes may share the first word of Authorization.
- *  - sign() may change every part of the request; a bearer token adds one field and is done.
- *  - A scheme that only signs has no claim() and verify(); no door offers it.
+ *  - sign() may change every part of the request; a token adds one field and is done.
+ *  - A scheme that only signs has no bears(), claim() and verify(); no door offers it.
+ *  - A scheme whose token has to be fetched has ask(), answer() and arm(); the others have none.
  *
  * The family of schemes that hash a canonical request of six lines and put an HMAC of it into
  * Authorization shares struct slu_form and what follows it.
@@ -27,7 +28,8 @@
     X(slu_scheme_sdk_hmac_sha256, "sdk-hmac-sha256")                                               \
     X(slu_scheme_acs3_hmac_sha256, "acs3-hmac-sha256")                                             \
     X(slu_scheme_rpc_hmac_sha1, "rpc-hmac-sha1")                                                   \
-    X(slu_scheme_aws4_hmac_sha256, "aws4-hmac-sha256")
+    X(slu_scheme_aws4_hmac_sha256, "aws4-hmac-sha256")                                             \
+    X(slu_scheme_keystone_password, "keystone-password")
 
 #define SLU_SCHEME_DECLARE(object, name) extern const struct slu_scheme object;
 SLU_SCHEMES(SLU_SCHEME_DECLARE)
@@ -54,6 +56,11 @@ struct slu_scheme {
     /* Everything but the time window and the token, which scheme.c checks for all. */
     bool (*verify)(struct slu_seal *seal, struct slu_arena *arena,
                    const struct slu_request *request, struct slu_fault *fault);
+    bool (*ask)(const struct slu_seal *seal, struct slu_arena *arena,
+                struct slu_request *ret_request, struct slu_fault *fault);
+    bool (*answer)(struct slu_arena *arena, const struct slu_response *response,
+                   struct slu_token *ret_token, struct slu_fault *fault);
+    bool (*arm)(struct slu_seal *seal, const struct slu_token *token);
 };
 
 struct slu_seal {

@@ -116,6 +116,10 @@ static const struct {
      "[{\"name\":\"n\",\"method\":\"GET\",\"host\":\"h\",\"path\":\"/\",\"access_key\":\"AK\"," DATE
      "}]",
      "/0/secret_key"},
+    {"rpc-hmac-sha1", "[" HEAD "," DATE ",\"nonce\":\"n\",\"form\":1}]", "/0/form"},
+    {"aws4-hmac-sha256", "[" HEAD "," DATE ",\"service\":\"s\"}]", "/0"},
+    {"aws4-hmac-sha256", "[" HEAD "," DATE ",\"region\":1,\"service\":\"s\"}]", "/0/region"},
+    {"keystone-password", "[]", ""},
     {"acs3-hmac-sha256", "[" HEAD "," DATE "}]", "/0/nonce"},
     {"acs3-hmac-sha256", "[" HEAD "," DATE ",\"nonce\":\"n\",\"action\":1}]", "/0/action"},
 };

@@ -126,7 +126,8 @@ static void test_names(void **state)
     assert_string_equal(names[1], ACS);
     assert_string_equal(names[2], RPC);
     assert_string_equal(names[3], AWS);
-    assert_null(names[4]);
+    assert_string_equal(names[4], "keystone-password");
+    assert_null(names[5]);
     for (; *names; names++)
         assert_ptr_equal(slu_scheme_name(slu_scheme_find(slu_str_of(*names))), *names);
     assert_null(slu_scheme_find(SLU_STR("SDK-HMAC-SHA256")));
