@@ -11,8 +11,8 @@ struct visit {
     const struct slu_table *table;
     const struct slu_request *request;
     struct slu_arena *arena;
-    struct slu_params query; /* of the URL */
-    struct slu_value *flat;  /* of URL and form together, when the dialect speaks in parameters */
+    struct slu_params query; /* of the URL; when the dialect speaks in parameters, of a form too */
+    struct slu_value *flat;  /* then: the same as a document */
 };
 
 /* ---- parameters ---- */
@@ -31,6 +31,7 @@ static bool join_params(struct visit *visit, const struct slu_params *form, stru
         all.items[all.count++] = visit->query.items[i];
     for (size_t i = 0; i < form->count; i++)
         all.items[all.count++] = form->items[i];
+    visit->query = all;
     visit->flat = slu_params_to_value(visit->arena, &all, &mistakes);
     if (mistakes.first)
         return slu_fault_set(fault, SLU_FAULT_BAD_PARAMETER, "parameter",
@@ -121,7 +122,7 @@ static bool action_fits(const struct visit *visit, const struct slu_step *step)
     return false;
 }
 
-static bool parameter_fault(struct slu_fault *fault, struct slu_str name, const char *words)
+bool slu_parameter_fault(struct slu_fault *fault, struct slu_str name, const char *words)
 {
     return slu_fault_set(fault, SLU_FAULT_BAD_PARAMETER, "parameter", "%.*s %s", SLU_FMT(name),
                          words);
@@ -140,7 +141,8 @@ static bool take_named(const struct visit *visit, const struct slu_named_templat
                      : find_param(visit, item->name, &value)))
             continue;
         if (!slu_template_match(visit->arena, &item->template, value, false, vars))
-            return parameter_fault(fault, item->name, "has a value that does not fit this call");
+            return slu_parameter_fault(fault, item->name,
+                                       "has a value that does not fit this call");
     }
     return true;
 }
@@ -157,24 +159,22 @@ static bool wants_id(const struct slu_step *step)
     return false;
 }
 
+/* Several ids ask for a list. */
+static bool names_more_ids(const struct visit *visit, const struct slu_step *step)
+{
+    for (size_t i = 0; step->filters && i < visit->query.count; i++)
+        if (slu_filters_name_id(step->filters, visit->query.items[i].name) &&
+            !slu_step_fills(visit->table, step, visit->query.items[i].name))
+            return true;
+    return false;
+}
+
 static struct slu_str name_of_id(const struct slu_step *step)
 {
     for (size_t i = 0; i < step->query.count; i++)
         if (slu_str_is(step->query.items[i].template.text, "{id}"))
             return step->query.items[i].name;
     return SLU_STR("the id");
-}
-
-/* What a request says of pages, where its call knows of pages. */
-static bool take_paging(const struct visit *visit, const struct slu_paging *paging,
-                        struct slu_vars *vars, struct slu_fault *fault)
-{
-    struct slu_str size, position;
-    bool has_size = paging->size.p && find_param(visit, paging->size, &size);
-    bool has_position = find_param(visit, paging->position, &position);
-
-    return slu_paging_take(paging, has_size ? &size : NULL, has_position ? &position : NULL, vars,
-                           visit->arena, fault);
 }
 
 /* A parameter that nothing reads is refused by name: a filter that is ignored in silence would
@@ -188,16 +188,17 @@ static bool all_known(const struct visit *visit, const struct slu_step *step,
             return true;
         slu_value_each (child, visit->flat)
             if (!slu_step_knows(visit->table, step, child->name))
-                return parameter_fault(fault, child->name, "is not known to this call here");
+                return slu_parameter_fault(fault, child->name, "is not known to this call here");
         return true;
     }
     for (size_t i = 0; i < visit->query.count; i++) {
         struct slu_str name = visit->query.items[i].name;
 
         if (!slu_step_knows(visit->table, step, name))
-            return parameter_fault(fault, name, "is not known to this call here");
-        if (slu_params_find(&visit->query, name) != &visit->query.items[i])
-            return parameter_fault(fault, name, "is given twice");
+            return slu_parameter_fault(fault, name, "is not known to this call here");
+        if (slu_params_find(&visit->query, name) != &visit->query.items[i] &&
+            !(step->filters && slu_filters_repeat(step->filters, name)))
+            return slu_parameter_fault(fault, name, "is given twice");
     }
     return true;
 }
@@ -217,7 +218,7 @@ static bool take_variables(const struct visit *visit, const struct slu_step *ste
             !take_named(visit, &step->scheme_headers[i], true, vars, fault))
             return false;
     if (wants_id(step) && !slu_vars_get(vars, SLU_STR("id")).p)
-        return parameter_fault(fault, name_of_id(step), "is missing");
+        return slu_parameter_fault(fault, name_of_id(step), "is missing");
     return true;
 }
 
@@ -238,7 +239,7 @@ static void try_step(const struct visit *visit, enum slu_operation operation, si
 
     if (!slu_template_match(visit->arena, &step->path, visit->request->path, true, &vars))
         return;
-    if (!action_fits(visit, step))
+    if (!action_fits(visit, step) || (wants_id(step) && names_more_ids(visit, step)))
         return;
     search->path = true;
     if (!method_fits(step, visit->request->method))
@@ -296,7 +297,7 @@ bool slu_table_match(const struct slu_table *table, const struct slu_request *re
         return false;
     step = &table->plans[search.match.operation].steps[search.match.step];
     if (!all_known(&visit, step, fault) ||
-        (step->paging && !take_paging(&visit, step->paging, &search.match.vars, fault)))
+        !slu_page_take(table, step, &visit.query, arena, &search.match.vars, fault))
         return false;
     if (step->takes && table->flat)
         search.match.native = visit.flat;
@@ -369,6 +370,16 @@ static bool seal_empty(struct slu_run *run, struct slu_response *response,
     return true;
 }
 
+/* The flow log is there, but not among those that were asked for. */
+static bool seal_absence(struct slu_run *run, struct slu_response *response,
+                         struct slu_response *ret_response, struct slu_fault *fault)
+{
+    if (run->step->absent == SLU_FAULT_NONE)
+        return slu_fault_set(fault, SLU_FAULT_NOT_FOUND, "", "no flow log fits what was asked for");
+    response->status = run->step->status[0];
+    return slu_response_seal(run, slu_run_absence(run), response, ret_response, fault);
+}
+
 bool slu_table_write_reply(const struct slu_table *table, enum slu_operation operation, size_t step,
                            const struct slu_value *canonical, const struct slu_vars *vars,
                            struct slu_arena *arena, struct slu_losses *losses,
@@ -382,8 +393,8 @@ bool slu_table_write_reply(const struct slu_table *table, enum slu_operation ope
     slu_mistakes_init(&mistakes, arena);
     slu_run_init(&run, table, operation, SLU_REPLY, &table->plans[operation].steps[step], vars,
                  arena, losses, &mistakes);
-    if (!slu_paging_fits(&run, canonical, fault))
-        return false;
+    if (operation == SLU_OP_GET && canonical && !slu_page_holds(vars, canonical))
+        return seal_absence(&run, &response, ret_response, fault);
     response.status = run.step->status[0];
     if (!run.step->gives && run.step->envelope_count == 0)
         return seal_empty(&run, &response, ret_response, fault);

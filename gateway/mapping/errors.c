@@ -238,10 +238,10 @@ static const struct slu_step *says_by_absence(const struct slu_table *table,
 }
 
 /* The envelope, and an empty list where the flow log would stand in one. */
-static struct slu_value *absence(struct slu_run *run, const struct slu_step *step)
+struct slu_value *slu_run_absence(struct slu_run *run)
 {
     struct slu_value *root = slu_value_new(run->arena, SLU_OBJECT), *at = root;
-    struct slu_path list = step->gives_at;
+    struct slu_path list = run->step->gives_at;
 
     if (list.count && slu_index_step(list.steps[list.count - 1])) {
         list.count--;
@@ -271,6 +271,6 @@ bool slu_table_write_error(const struct slu_table *table, enum slu_operation ope
     slu_mistakes_init(&mistakes, arena);
     slu_losses_init(&losses, arena, true);
     slu_run_init(&run, table, run_as, SLU_REPLY, silent, vars, arena, &losses, &mistakes);
-    body = silent ? absence(&run, silent) : error_body(&run, code, message);
+    body = silent ? slu_run_absence(&run) : error_body(&run, code, message);
     return slu_response_seal(&run, body, &response, ret_response, fault);
 }

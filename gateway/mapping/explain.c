@@ -159,6 +159,22 @@ static void explain_paging(const struct slu_paging *paging, struct slu_buf *out)
     slu_buf_byte(out, '\n');
 }
 
+static void explain_filters(const struct slu_filters *filters, struct slu_buf *out)
+{
+    for (size_t i = 0; i < filters->count; i++) {
+        const struct slu_filter_way *way = &filters->ways[i];
+
+        if (way->numbered)
+            slu_buf_printf(out, "  filters as %.*s, %.*s\n", SLU_FMT(way->name.text),
+                           SLU_FMT(way->value.text));
+        else
+            slu_buf_printf(out, "  filters%s\n", way->repeat ? ", perhaps repeated" : "");
+        for (size_t k = 0; k < way->count; k++)
+            slu_buf_printf(out, "    %.*s <-> %.*s\n", SLU_FMT(way->members[k].pointer),
+                           SLU_FMT(way->members[k].name.text));
+    }
+}
+
 static void explain_after(const struct slu_plan *plan, struct slu_buf *out)
 {
     if (plan->has_poll)
@@ -189,6 +205,10 @@ void slu_table_explain(const struct slu_table *table, enum slu_operation operati
         explain_step(table, &plan->steps[i], i, out);
     if (operation == SLU_OP_LIST && table->paging)
         explain_paging(table->paging, out);
+    if (operation == SLU_OP_LIST)
+        for (size_t i = 0; i < plan->step_count; i++)
+            if (plan->steps[i].filters)
+                explain_filters(plan->steps[i].filters, out);
     if (slu_table_main_step(table, operation, SLU_REQUEST))
         explain_side(table, operation, SLU_REQUEST, out);
     if (slu_table_main_step(table, operation, SLU_REPLY))

@@ -279,13 +279,6 @@ static bool is_parameter(const struct slu_table *table, struct slu_str name)
     return false;
 }
 
-/* What whoever writes a reply knows of the flow logs in it. */
-static bool is_of_list(struct slu_str name)
-{
-    return slu_str_is(name, "count") || slu_str_is(name, "count_text") ||
-           slu_str_is(name, "page_size") || slu_str_is(name, "page_size_text");
-}
-
 /* A reply may name the id even of a create: whoever writes it has chosen one. */
 static void prove_names(struct slu_compile *compile, const struct slu_template *template,
                         enum slu_operation operation, size_t step, enum slu_side side,
@@ -296,9 +289,10 @@ static void prove_names(struct slu_compile *compile, const struct slu_template *
 
     for (size_t i = 0; i < template->count; i++) {
         struct slu_str name = template->pieces[i].text;
-        bool known = slu_str_is(name, "host") || slu_str_is(name, "request_id") ||
-                     (slu_str_is(name, "id") && has_id) || is_parameter(compile->table, name) ||
-                     is_captured(plan, step, name) || (side == SLU_REPLY && is_of_list(name));
+        bool number, known = slu_str_is(name, "host") || slu_str_is(name, "request_id") ||
+                             (slu_str_is(name, "id") && has_id) ||
+                             is_parameter(compile->table, name) || is_captured(plan, step, name) ||
+                             (side == SLU_REPLY && slu_page_var(name, &number));
 
         if (template->pieces[i].variable && !known)
             slu_table_wrong(compile, at, "nothing gives the value of {%.*s} here", SLU_FMT(name));

@@ -204,6 +204,7 @@ static void read_flow_log(struct reader *reader, bool last)
 static void read_list(struct reader *reader)
 {
     struct slu_run *run = &reader->run;
+    struct slu_str why;
     bool nothing;
 
     reader->outcome->flow_logs = slu_run_read_document(run, reader->body, &nothing);
@@ -211,6 +212,8 @@ static void read_list(struct reader *reader)
         unreadable(reader, slu_arena_printf(run->arena,
                                             "the cloud's answer has no list of flow logs at %.*s",
                                             SLU_FMT(run->step->gives_at.pointer)));
+    else if (reader->outcome->flow_logs && !slu_page_read(run, reader->body, reader->outcome, &why))
+        unreadable(reader, why);
 }
 
 /* Without a document only the echo and what the table assumes can be told. */

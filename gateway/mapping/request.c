@@ -80,21 +80,27 @@ static struct slu_str params_text(struct slu_arena *arena, const struct slu_para
     return slu_buf_str(&out);
 }
 
-/* Templates of the call and the scheme, then the document when it is a list of parameters. */
+/* Templates of the call and the scheme, the page, then the document when it is a list of
+ * parameters. */
 static void write_query(struct slu_run *run, int scheme, const struct slu_value *document,
                         struct slu_request *request)
 {
     struct writer writer = {.run = run, .request = request};
+    struct slu_params page;
     const struct slu_named_templates *more = scheme >= 0 ? &run->step->scheme_query[scheme] : NULL;
 
-    writer.room =
-        run->step->query.count + (more ? more->count : 0) + (document ? document->count : 0);
+    if (!slu_page_write(run, &page))
+        return;
+    writer.room = run->step->query.count + (more ? more->count : 0) + page.count +
+                  (document ? document->count : 0);
     writer.params.items = slu_arena_get(run->arena, (writer.room + 1) * sizeof(struct slu_param));
     if (!writer.params.items)
         return;
     add_params(&writer, &run->step->query);
     if (more)
         add_params(&writer, more);
+    for (size_t i = 0; i < page.count; i++)
+        add_param(&writer, page.items[i].name, page.items[i].value);
     if (document)
         slu_value_each (child, document)
             add_param(&writer, child->name, child->text);

@@ -41,6 +41,7 @@ WORDS(side_word, "request", "reply");
 WORDS(one_way, "read", "write");
 WORDS(carries_word, "values", "nulls");
 WORDS(paging_style, "marker", "page", "token");
+WORDS(beyond_word, "refuse", "cut");
 LIST_OF(operation_words, operation_word, 1);
 LIST_OF(encodings_out, encoding_out, 1);
 
@@ -177,12 +178,25 @@ OBJECT(paging_reply, paging_reply_members);
 
 static const struct slu_shape_member paging_members[] = {
     {"style", true, &paging_style}, {"request", true, &paging_request},
-    {"reply", false, &paging_reply}, {"max", false, &positive}, {"default", false, &positive},
+    {"reply", false, &paging_reply}, {"min", false, &positive}, {"max", false, &positive},
+    {"default", false, &positive}, {"beyond", false, &beyond_word}, {"sized", false, &slu_shape_bool},
     {"source", false, &text_or_texts}, {NULL, false, NULL}};
 OBJECT(paging, paging_members);
 
+static const struct slu_shape_member filter_name_members[] = {
+    {"name", true, &slu_shape_text}, {"only", true, &scalars}, {NULL, false, NULL}};
+static const struct slu_shape filter_name = {
+    .type = SLU_SHAPE_STRING | SLU_SHAPE_OBJECT, .min = 1, .members = filter_name_members};
+MAP_OF(filter_names, filter_name);
+static const struct slu_shape_member filter_way_members[] = {
+    {"members", true, &filter_names}, {"name", false, &slu_shape_text}, {"value", false, &slu_shape_text},
+    {"repeat", false, &slu_shape_bool}, {"unsafe", false, &slu_shape_text},
+    {"source", false, &text_or_texts}, {NULL, false, NULL}};
+OBJECT(filter_way, filter_way_members);
+LIST_OF(filters, filter_way, 1);
+
 static const struct slu_shape_member operation_members[] = {
-    {"steps", true, &steps}, {"paging", false, &paging}, {"poll", false, &poll}, {"find_by", false, &find_by},
+    {"steps", true, &steps}, {"paging", false, &paging}, {"filters", false, &filters}, {"poll", false, &poll}, {"find_by", false, &find_by},
     {"undo", false, &undo}, {"token", false, &token}, {"serialize_by", false, &slu_shape_text}, {NULL, false, NULL}};
 OBJECT(operation, operation_members);
 

@@ -225,7 +225,9 @@ struct slu_paging {
     enum slu_paging_style style;
     struct slu_str size, position;     /* the request's parameters; `size` may be NULL */
     struct slu_path next, total, page; /* in the reply, from its root; no steps: not told */
-    uint32_t max, usual;               /* flow logs on a page; 0: not known */
+    uint32_t min, max, usual;          /* flow logs on a page; 0: not known */
+    bool cut;                          /* a size above max is cut to it; else it is refused */
+    bool sized;                        /* the cloud is always told a size */
 };
 /* NULL: nothing is known of pages. */
 const struct slu_paging *slu_table_paging(const struct slu_table *table);

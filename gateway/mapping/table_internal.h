@@ -174,6 +174,32 @@ struct slu_rows {
     size_t lack_count;
 };
 
+/* One filter of a way: a canonical member and the cloud's name for it. */
+struct slu_filter_name {
+    struct slu_str pointer; /* "/name", or "/tags/{key}" */
+    uint8_t slot;           /* of the member; for a tag that of all tags */
+    bool tag;
+    struct slu_template name;
+    const struct slu_row *row; /* whose codec translates the values; NULL: they go as they are */
+    const struct slu_value *const *only; /* canonical values that the cloud can filter by */
+    size_t only_count;
+};
+
+/* One of the ways in which a list takes filters. */
+struct slu_filter_way {
+    bool numbered; /* pairs of a name and values; else the name is the parameter's */
+    bool repeat;   /* a parameter may be given several times */
+    struct slu_template name, value; /* of a numbered way */
+    struct slu_str unsafe;           /* characters that would mean more than themselves */
+    struct slu_filter_name *members;
+    size_t count;
+};
+
+struct slu_filters {
+    struct slu_filter_way *ways;
+    size_t count;
+};
+
 struct slu_step {
     struct slu_str method;
     const struct slu_str *also;
@@ -199,7 +225,8 @@ struct slu_step {
     size_t assume_count;
     const struct slu_capture *capture;
     size_t capture_count;
-    const struct slu_paging *paging; /* of a list, and of a get that is the same call; or NULL */
+    const struct slu_paging *paging;   /* of a list, and of a get that is the same call; or NULL */
+    const struct slu_filters *filters; /* of the same; or NULL */
 };
 
 struct slu_plan {
@@ -375,19 +402,49 @@ void slu_table_prove(struct slu_compile *compile);
 /* Is one place in or around the other? */
 bool slu_pointers_overlap(struct slu_str a, struct slu_str b);
 
-/* paging.c: its part of compiling and proving; a door's requests for a page. */
+/* paging.c and filters.c: their parts of compiling and proving. */
 void slu_table_compile_paging(struct slu_compile *compile);
 void slu_table_prove_paging(struct slu_compile *compile);
 const char *slu_paging_style_name(enum slu_paging_style style);
-/* Judges what a request says of pages (NULL: nothing); {page_size} is set when it says anything. */
-bool slu_paging_take(const struct slu_paging *paging, const struct slu_str *size,
-                     const struct slu_str *position, struct slu_vars *vars, struct slu_arena *arena,
-                     struct slu_fault *fault);
-/* Do the flow logs of this answer fit on the page that was asked for? */
-bool slu_paging_fits(const struct slu_run *run, const struct slu_value *canonical,
-                     struct slu_fault *fault);
-/* The size of the page that an answer with so many flow logs is, when none was asked for. */
-uint32_t slu_paging_told(const struct slu_run *run, uint32_t count);
+const struct slu_filters *slu_filters_compile(struct slu_compile *compile, const json_t *list);
+void slu_filters_prove(struct slu_compile *compile, const struct slu_step *list);
+
+/* pages.c: one page in requests and replies, in both roles. */
+/* The client's parameters for run->vars->page; false on no memory. */
+SLU_NODISCARD bool slu_page_write(struct slu_run *run, struct slu_params *ret_params);
+/* What a list's reply says of the pages to come; false with the reason why it makes no sense. */
+SLU_NODISCARD bool slu_page_read(struct slu_run *run, const struct slu_value *body,
+                                 struct slu_outcome *outcome, struct slu_str *ret_why);
+/* Is this one of the parameters by which the call is asked for pages or filters? */
+bool slu_page_knows(const struct slu_step *step, struct slu_str name);
+/* Sets vars->page when the request says anything of pages or filters. */
+SLU_NODISCARD bool slu_page_take(const struct slu_table *table, const struct slu_step *step,
+                                 const struct slu_params *given, struct slu_arena *arena,
+                                 struct slu_vars *vars, struct slu_fault *fault);
+/* Is a single flow log on the page that was asked for? */
+bool slu_page_holds(const struct slu_vars *vars, const struct slu_value *flow_log);
+/* The values of {count}, {page_size} and the others that the envelope of a list may name; false
+ * when there are too many variables, or no memory. */
+SLU_NODISCARD bool slu_page_vars(const struct slu_run *run, uint32_t count, struct slu_vars *vars);
+/* Is it one of these, and one that is a number where it stands alone? */
+bool slu_page_var(struct slu_str name, bool *ret_number);
+/* Refuses a parameter of a request to the server role. */
+bool slu_parameter_fault(struct slu_fault *fault, struct slu_str name, const char *words);
+
+/* filters.c */
+/* Appends what the cloud can filter by; what it cannot is the caller's to apply. */
+void slu_filters_write(struct slu_run *run, const struct slu_filters *filters,
+                       struct slu_params *params, size_t room);
+size_t slu_filters_room(const struct slu_page *page);
+/* Reads the request's filters; one that is not understood is refused. */
+SLU_NODISCARD bool slu_filters_read(struct slu_run *run, const struct slu_filters *filters,
+                                    const struct slu_params *given, struct slu_page *page,
+                                    struct slu_fault *fault);
+bool slu_filters_know(const struct slu_filters *filters, struct slu_str name);
+/* May this parameter be given several times? */
+bool slu_filters_repeat(const struct slu_filters *filters, struct slu_str name);
+/* Is it a filter by the flow log's id? */
+bool slu_filters_name_id(const struct slu_filters *filters, struct slu_str name);
 
 /* template.c */
 struct slu_template slu_template_compile(struct slu_compile *compile, struct slu_str text,
@@ -470,6 +527,9 @@ const struct slu_value *slu_row_clears(const struct slu_table *table, const stru
 bool slu_table_in_parts(const struct slu_table *table);
 bool slu_index_step(struct slu_str step);
 
+/* errors.c: an answer in which the one flow log is not there, as the dialect says that. */
+struct slu_value *slu_run_absence(struct slu_run *run);
+
 /* write.c and read.c: one flow log, canonical in run->slots and native in run->native. */
 void slu_run_write(struct slu_run *run, const struct slu_value *canonical);
 void slu_run_read(struct slu_run *run, struct slu_value *native);
@@ -486,7 +546,7 @@ void slu_run_fill_lacking(struct slu_run *run);
 bool slu_run_read_slots(struct slu_run *run, const struct slu_value *native);
 void slu_run_envelope(struct slu_run *run, const struct slu_envelope *envelope, size_t count,
                       struct slu_value *root);
-/* The members around a document that holds so many flow logs: sets {count} and {page_size}. */
+/* The members around a document that holds so many flow logs. */
 void slu_run_surround(struct slu_run *run, uint32_t count, struct slu_value *root);
 /* Is the name of a parameter filled by a template, or the signing scheme's own? */
 bool slu_step_fills(const struct slu_table *table, const struct slu_step *step,

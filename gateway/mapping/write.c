@@ -538,9 +538,7 @@ bool slu_step_fills(const struct slu_table *table, const struct slu_step *step, 
 
 bool slu_step_knows(const struct slu_table *table, const struct slu_step *step, struct slu_str name)
 {
-    return slu_step_fills(table, step, name) ||
-           (step->paging && (slu_str_eq(step->paging->position, name) ||
-                             (step->paging->size.p && slu_str_eq(step->paging->size, name))));
+    return slu_step_fills(table, step, name) || slu_page_knows(step, name);
 }
 
 size_t slu_indexed_number(struct slu_str prefix, struct slu_str name, struct slu_str *ret_rest)
@@ -751,15 +749,17 @@ void slu_run_write(struct slu_run *run, const struct slu_value *canonical)
 
 static struct slu_value *envelope_value(struct slu_run *run, const struct slu_envelope *envelope)
 {
+    const struct slu_template *template = &envelope->template;
     struct slu_str text, missing;
+    bool number;
 
     if (envelope->constant)
         return slu_value_share(run->arena, envelope->constant);
-    text = slu_template_expand(run, &envelope->template, SLU_EXPAND_PLAIN, &missing);
+    text = slu_template_expand(run, template, SLU_EXPAND_PLAIN, &missing);
     if (!text.p)
         return NULL;
-    if (slu_str_is(envelope->template.text, "{count}") ||
-        slu_str_is(envelope->template.text, "{page_size}"))
+    if (template->count == 1 && template->pieces->variable &&
+        slu_page_var(template->pieces->text, &number) && number)
         return slu_value_number(run->arena, text);
     return slu_value_string(run->arena, text);
 }
@@ -777,28 +777,17 @@ void slu_run_envelope(struct slu_run *run, const struct slu_envelope *envelope, 
     }
 }
 
-static bool set_both(struct slu_vars *vars, const char *name, const char *as_text,
-                     struct slu_str value)
-{
-    return slu_vars_set(vars, slu_str_of(name), value) &&
-           slu_vars_set(vars, slu_str_of(as_text), value);
-}
-
 void slu_run_surround(struct slu_run *run, uint32_t count, struct slu_value *root)
 {
-    struct slu_str size = slu_vars_get(run->vars, SLU_STR("page_size"));
     struct slu_vars vars;
     struct slu_run around;
 
     if (run->step->envelope_count == 0)
         return;
-    if (!size.p)
-        size = slu_arena_printf(run->arena, "%u", slu_paging_told(run, count));
     vars = *run->vars;
     around = *run;
     around.vars = &vars;
-    if (set_both(&vars, "count", "count_text", slu_arena_printf(run->arena, "%u", count)) &&
-        set_both(&vars, "page_size", "page_size_text", size))
+    if (slu_page_vars(run, count, &vars))
         slu_run_envelope(&around, run->step->envelope, run->step->envelope_count, root);
     else
         slu_mistake(run->mistakes, SLU_FAULT_INTERNAL, SLU_STR(""), "has too many variables");

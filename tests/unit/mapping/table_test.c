@@ -183,13 +183,14 @@ static const struct {
      "/operations/list/paging/request/size: a template of the call fills this parameter too"},
     {"\"next\": \"/Data/Next\", ", "",
      "/operations/list/paging: the style token needs \"next\" in the reply"},
-    {"\"/Data/Next\"", "\"/Data/Logs/0/LogId\"",
+    {"\"next\": \"/Data/Next\"", "\"next\": \"/Data/Logs/0/LogId\"",
      "/operations/list/paging/reply/next: stands where the flow logs are"},
     {"\"total\": \"/Data/Total\"", "\"total\": \"/Data\"",
      "/operations/list/paging/reply/total: stands where the flow logs are"},
     {"\"total\": \"/Data/Total\"", "\"page\": \"/Data/Total\"",
      "/operations/list/paging/reply/page: has no meaning for the style token"},
-    {"\"/Data/Next\"", "\"Next\"", "/operations/list/paging/reply/next: is no JSON Pointer"},
+    {"\"next\": \"/Data/Next\"", "\"next\": \"Next\"",
+     "/operations/list/paging/reply/next: is no JSON Pointer"},
     {"\"max\": 9", "\"max\": 9, \"default\": 10", "/operations/list/paging/default: is above max"},
     {"\"style\": \"token\", \"request\": {\"size\": \"n\", \"token\": \"after\"}",
      "\"style\": \"marker\", \"request\": {\"marker\": \"after\"}",
@@ -200,6 +201,13 @@ static const struct {
      "/operations/delete/paging: only a list has pages"},
     {"\"each\": \"/Data/Logs\", ", "",
      "/operations/list/paging: no step of this operation answers with a list"},
+    {"\"/Data/Next\": \"{next}\", ", "",
+     "/operations/list/paging/reply/next: no member of the reply's \"envelope\" writes this place"},
+    {"\"max\": 9", "\"max\": 9, \"min\": 10", "/operations/list/paging/min: is above max"},
+    {"\"max\": 9", "\"beyond\": \"cut\"", "/operations/list/paging/beyond: has no meaning"},
+    {"\"max\": 9", "\"sized\": true", "/operations/list/paging/sized: needs \"max\""},
+    {"\"max\": 9", "\"max\": 9, \"beyond\": \"clip\"",
+     "/operations/list/paging/beyond: \"clip\" is not known here"},
 };
 
 static void pages_have_rules(void **state)
@@ -606,17 +614,17 @@ static void answers_are_in_the_dialect(void **state)
                               "\"r-7\"}");
 }
 
-/* What a list's request says of pages: {page_size}, or the words of the refusal. */
-static void doors_judge_pages(void **state)
+/* What a list's request says of pages: "SIZE@POSITION", nothing, or the words of the refusal. */
+static void doors_read_pages(void **state)
 {
     static const struct {
         struct slu_table **table;
         const char *query, *expected;
     } rows[] = {
         {&nimbus, "", ""},
-        {&nimbus, "n=9", "9"},
-        {&nimbus, "n=007", "7"},
-        {&nimbus, "n=0", "0"},
+        {&nimbus, "n=9", "9@"},
+        {&nimbus, "n=007", "7@"},
+        {&nimbus, "n=0", "n must be a number of flow logs, from 1"},
         {&nimbus, "n=10", "n is at most 9"},
         {&nimbus, "n=", "n must be a number of flow logs"},
         {&nimbus, "n", "n must be a number of flow logs"},
@@ -624,21 +632,24 @@ static void doors_judge_pages(void **state)
         {&nimbus, "n=1e1", "n must be a number of flow logs"},
         {&nimbus, "n=99999999999999999999", "n must be a number of flow logs"},
         {&nimbus, "n=4&n=5", "n is given twice"},
-        {&nimbus, "after=", ""},
-        {&nimbus, "after=&n=3", "3"},
-        {&nimbus, "after=x&n=3", "after: this door does not page yet"},
+        {&nimbus, "after=", "0@"},
+        {&nimbus, "after=&n=3", "3@"},
+        {&nimbus, "after=x%20y&n=3", "3@x y"},
+        {&nimbus, "after=x", "0@x"},
         {&nimbus, "N=3", "N is not known to this call here"},
         {&nimbus, "What=3", "What is not known to this call here"},
         {&cirrus, "Call=ShowLogs", ""},
-        {&cirrus, "Call=ShowLogs&Page=1", "3"},
-        {&cirrus, "Call=ShowLogs&Page=1&Size=50", "50"},
-        {&cirrus, "Call=ShowLogs&Page=2&Size=50", "Page: this door does not page yet"},
+        {&cirrus, "Call=ShowLogs&Page=1", "3@"},
+        {&cirrus, "Call=ShowLogs&Page=2", "3@2"},
+        {&cirrus, "Call=ShowLogs&Page=01&Size=50", "50@"},
+        {&cirrus, "Call=ShowLogs&Page=02&Size=50", "50@2"},
         {&cirrus, "Call=ShowLogs&Page=0", "Page must be a page's number, from 1"},
         {&cirrus, "Call=ShowLogs&Page=", "Page must be a page's number, from 1"},
         {&cirrus, "Call=ShowLogs&Page=one", "Page must be a page's number, from 1"},
+        {&cirrus, "Call=ShowLogs&Page=4294967296", "Page must be a page's number, from 1"},
         {&cirrus, "Call=ShowLogs&Size=51", "Size is at most 50"},
-        {&cirrus, "Call=ShowLogs&Id=5&Page=1&Size=1", "1"},
-        {&cirrus, "Call=ShowLogs&Id=5&Page=2", "Page: this door does not page yet"},
+        {&cirrus, "Call=ShowLogs&Id=5&Page=1&Size=1", "1@"},
+        {&cirrus, "Call=ShowLogs&Id=5&Page=2", "3@2"},
         {&cirrus, "Call=ShowLogs&Which=vpc-1", "Which is not known to this call here"},
     };
 
@@ -647,36 +658,45 @@ static void doors_judge_pages(void **state)
         bool flat = *rows[i].table == cirrus;
         struct slu_match found;
         struct slu_fault fault;
-        struct slu_str told;
+        struct slu_str told = SLU_STR("");
 
         fresh(false);
-        told = match(*rows[i].table, flat ? "POST" : "GET", flat ? "/" : "/v1/logs", rows[i].query,
-                     "", &found, &fault)
-                   ? slu_vars_get(&found.vars, SLU_STR("page_size"))
-                   : slu_str_of(fault.words);
+        if (!match(*rows[i].table, flat ? "POST" : "GET", flat ? "/" : "/v1/logs", rows[i].query,
+                   "", &found, &fault))
+            told = slu_str_of(fault.words);
+        else if (found.vars.page)
+            told = slu_arena_printf(&arena, "%u@%.*s", found.vars.page->size,
+                                    SLU_FMT(found.vars.page->position));
         if (!slu_str_starts(told, slu_str_of(rows[i].expected)) ||
             (told.n && rows[i].expected[0] == '\0'))
             fail_msg("%s: %.*s", rows[i].query, SLU_FMT(told));
     }
 }
 
-static void doors_answer_what_fits(void **state)
+static void doors_tell_of_pages(void **state)
 {
     static const char two[] = "[{\"id\":\"1\"},{\"id\":\"2\"}]";
+    static const struct slu_page sized = {.size = 2}, second = {.size = 2, .position = {"2", 1}},
+                                 knowing = {.size = 2,
+                                            .position = {"2", 1},
+                                            .has_total = true,
+                                            .total = 7,
+                                            .next = {"3", 1}},
+                                 more = {.size = 2, .next = {"2", 1}};
     static const struct {
-        const char *size;
+        const struct slu_page *page;
         enum slu_operation operation;
-        const char *canonical, *expected; /* the end of the body, or of the words */
+        const char *canonical, *expected; /* the end of the body */
     } rows[] = {
-        {NULL, SLU_OP_LIST, two, "\"Count\":2,\"Size\":3}"},
-        {NULL, SLU_OP_LIST, "[{},{},{},{}]", "\"Count\":4,\"Size\":4}"},
-        {NULL, SLU_OP_LIST, "[]", "\"Count\":0,\"Size\":3}"},
-        {"2", SLU_OP_LIST, two, "\"Count\":2,\"Size\":2}"},
-        {"50", SLU_OP_LIST, two, "\"Count\":2,\"Size\":50}"},
-        {"1", SLU_OP_LIST, two, "ask for a page that holds them all, or for no page"},
-        {"0", SLU_OP_LIST, "[]", "\"Count\":0,\"Size\":0}"},
-        {"1", SLU_OP_GET, "{\"id\":\"1\"}", "\"Count\":1}"},
-        {"0", SLU_OP_GET, "{\"id\":\"1\"}", "ask for a page that holds them all, or for no page"},
+        {NULL, SLU_OP_LIST, two, "\"Count\":2,\"Size\":3,\"Page\":1}"},
+        {NULL, SLU_OP_LIST, "[{},{},{},{}]", "\"Count\":4,\"Size\":4,\"Page\":1}"},
+        {NULL, SLU_OP_LIST, "[]", "\"Count\":0,\"Size\":3,\"Page\":1}"},
+        {&sized, SLU_OP_LIST, two, "\"Count\":2,\"Size\":2,\"Page\":1}"},
+        {&second, SLU_OP_LIST, two, "}],\"Size\":2,\"Page\":2}"},
+        {&more, SLU_OP_LIST, two, "}],\"Size\":2,\"Page\":1}"},
+        {&knowing, SLU_OP_LIST, two, "\"Count\":7,\"Size\":2,\"Page\":2}"},
+        {&sized, SLU_OP_GET, "{\"id\":\"1\"}", "\"Count\":1}"},
+        {&second, SLU_OP_GET, "{\"id\":\"1\"}", "{\"Logs\":[],\"Count\":0}"},
     };
 
     (void)state;
@@ -684,19 +704,13 @@ static void doors_answer_what_fits(void **state)
         struct slu_vars vars = vars_of("request_id", "r");
         struct slu_response response;
         struct slu_fault fault = {.kind = SLU_FAULT_NONE};
-        bool good;
 
         fresh(true);
-        if (rows[i].size)
-            assert_true(slu_vars_set(&vars, SLU_STR("page_size"), slu_str_of(rows[i].size)));
-        good = slu_table_write_reply(cirrus, rows[i].operation, 0, json(rows[i].canonical), &vars,
-                                     &arena, &losses, &response, &fault);
-        if (!good)
-            assert_string_equal(fault.place, "parameter");
-        if (!slu_str_ends(good ? response.body : slu_str_of(fault.words),
-                          slu_str_of(rows[i].expected)))
-            fail_msg("row %zu: %.*s%s", i, good ? (int)response.body.n : 0, response.body.p,
-                     fault.words);
+        vars.page = rows[i].page;
+        assert_true(slu_table_write_reply(cirrus, rows[i].operation, 0, json(rows[i].canonical),
+                                          &vars, &arena, &losses, &response, &fault));
+        if (!slu_str_ends(response.body, slu_str_of(rows[i].expected)))
+            fail_msg("row %zu: %.*s", i, SLU_FMT(response.body));
     }
 }
 
@@ -834,8 +848,8 @@ int main(void)
         cmocka_unit_test(requests_find_their_call),
         cmocka_unit_test(requests_are_read),
         cmocka_unit_test(answers_are_in_the_dialect),
-        cmocka_unit_test(doors_judge_pages),
-        cmocka_unit_test(doors_answer_what_fits),
+        cmocka_unit_test(doors_read_pages),
+        cmocka_unit_test(doors_tell_of_pages),
         cmocka_unit_test(tables_answer),
         cmocka_unit_test(loading_may_run_out_of_memory),
         cmocka_unit_test(translating_may_run_out_of_memory),
