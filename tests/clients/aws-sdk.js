@@ -1,0 +1,76 @@
+// @aws-sdk/client-ec2: the EC2 Query protocol with XML replies and Signature Version 4. The cloud knows no
+// update and no switch, and a flow log has neither name nor description: only tags.
+'use strict';
+const { EC2Client, CreateFlowLogsCommand, DescribeFlowLogsCommand, DeleteFlowLogsCommand } = require('@aws-sdk/client-ec2');
+const { live } = require('./life');
+
+const UNKNOWN = 'fl-0123456789abcdef0';
+
+function make(scene) {
+    const client = new EC2Client({
+        endpoint: `http://${scene.address}`, region: scene.region, maxAttempts: 1,
+        credentials: { accessKeyId: scene.accessKey, secretAccessKey: scene.secret } });
+    // an item that failed inside a success is a failure
+    const whole = (reply) => {
+        const [bad] = reply.Unsuccessful || [];
+        if (bad)
+            throw { name: bad.Error.Code, $metadata: { httpStatusCode: 200 }, message: bad.Error.Message };
+        return reply;
+    };
+    const create = async (log) => whole(await client.send(new CreateFlowLogsCommand({
+        ResourceIds: [log.resource], ResourceType: scene.resourceType, TrafficType: log.traffic,
+        LogDestinationType: 'cloud-watch-logs', LogGroupName: scene.group,
+        DeliverLogsPermissionArn: scene.role, ...log.more }))).FlowLogIds[0];
+    const list = async (more) => {
+        const reply = await client.send(new DescribeFlowLogsCommand(more));
+        return { rows: reply.FlowLogs || [], next: reply.NextToken };
+    };
+
+    return {
+        words: { all: 'ALL', reject: 'REJECT' },
+        pageSize: 5, // the least that the cloud takes
+        create,
+        async read(id) {
+            const [row] = (await list({ FlowLogIds: [id] })).rows;
+            return row && { id: row.FlowLogId, resource: row.ResourceId, traffic: row.TrafficType,
+                            state: row.FlowLogStatus, enabled: row.FlowLogStatus === 'ACTIVE',
+                            destination: row.LogGroupName };
+        },
+        async pages(size) {
+            const pages = [];
+            let NextToken;
+            do {
+                const page = await list({ ...(size && { MaxResults: size }), ...(NextToken && { NextToken }) });
+                if (page.rows.length)
+                    pages.push(page.rows.map((row) => row.FlowLogId));
+                NextToken = page.next;
+            } while (NextToken);
+            return pages;
+        },
+        filtered: async (resource) =>
+            (await list({ Filter: [{ Name: 'resource-id', Values: [resource] }] })).rows.map((row) => row.FlowLogId),
+        remove: async (id) => whole(await client.send(new DeleteFlowLogsCommand({ FlowLogIds: [id] }))),
+        writeGone: async () => {
+            whole(await client.send(new DeleteFlowLogsCommand({ FlowLogIds: [UNKNOWN] })));
+        },
+        foreign: {
+            interval: (resource) => create({ resource, traffic: 'ALL', more: { MaxAggregationInterval: 60 } }),
+            tags: (resource) => create({ resource, traffic: 'ALL', more: {
+                TagSpecifications: [{ ResourceType: 'vpc-flow-log', Tags: [{ Key: 'team', Value: 'net' }] }] } }),
+            member: (resource) => create({ resource, traffic: 'ALL', more: { LogFormat: '${srcaddr} ${dstaddr}' } }),
+        },
+        async unknown() {
+            const crooked = new DescribeFlowLogsCommand({});
+            crooked.middlewareStack.add((next) => (args) => {
+                args.request.body += '&Nonsense=1';
+                args.request.headers['content-length'] = String(args.request.body.length);
+                return next(args);
+            }, { step: 'build', priority: 'low' });
+            await client.send(crooked);
+        },
+        refusal: (error) => error.$metadata && error.$metadata.httpStatusCode &&
+            { code: error.name, status: error.$metadata.httpStatusCode, note: error.message },
+    };
+}
+
+live(make);
