@@ -160,6 +160,28 @@ static struct slu_value *enum_to_canonical(struct slu_run *run, const struct slu
     return slu_value_share(run->arena, pair->canonical);
 }
 
+/* ---- prefix: another row writes the text, this one only knows what its beginning says ---- */
+
+static struct slu_value *prefix_to_native(struct slu_run *run, const struct slu_row *row,
+                                          const struct slu_value *value, struct slu_str *ret_why)
+{
+    (void)run;
+    (void)row;
+    (void)value;
+    return WHY(ret_why, "is only told by how another member begins");
+}
+
+static struct slu_value *prefix_to_canonical(struct slu_run *run, const struct slu_row *row,
+                                             const struct slu_value *value, struct slu_str *ret_why)
+{
+    const struct slu_pair *pair =
+        value->kind == SLU_STRING ? slu_words_begin(row->words, value->text) : NULL;
+
+    if (!pair)
+        return WHY(ret_why, "begins with nothing that the mapping table knows");
+    return slu_value_share(run->arena, pair->canonical);
+}
+
 /* ---- scale ---- */
 
 static struct slu_value *scale_to_native(struct slu_run *run, const struct slu_row *row,
@@ -244,6 +266,8 @@ static struct slu_value *list_to_canonical(struct slu_run *run, const struct slu
             item->count != (removed ? 1 : 2))
             return removed ? WHY(ret_why, "has an item that is not just a key")
                            : WHY(ret_why, "has an item that is not just a key and a value");
+        if (slu_key_taken(run, row, key->text))
+            continue;
         if (slu_value_find(object, key->text))
             return WHY(ret_why, "has a key twice");
         slu_value_put(object, key->text,
@@ -320,6 +344,7 @@ static const struct {
     /* clang-format off */
     [SLU_CODEC_COPY]      = {"copy", copy_to_native, copy_to_canonical},
     [SLU_CODEC_ENUM]      = {"enum", enum_to_native, enum_to_canonical},
+    [SLU_CODEC_PREFIX]    = {"prefix", prefix_to_native, prefix_to_canonical},
     [SLU_CODEC_SCALE]     = {"scale", scale_to_native, scale_to_canonical},
     [SLU_CODEC_BOOL_TEXT] = {"bool_text", bool_to_native, bool_to_canonical},
     [SLU_CODEC_KV_LIST]   = {"kv_list", list_to_native, list_to_canonical},
@@ -346,6 +371,11 @@ bool slu_codec_of(struct slu_str name, enum slu_codec *ret_codec)
             return true;
         }
     return false;
+}
+
+bool slu_codec_is_single(enum slu_codec codec)
+{
+    return codecs[codec].to_canonical != NULL;
 }
 
 struct slu_value *slu_codec_to_native(struct slu_run *run, const struct slu_row *row,

@@ -68,6 +68,22 @@ uint8_t slu_table_slot(struct slu_compile *compile, struct slu_str pointer, stru
     return SLU_NO_SLOT;
 }
 
+static void check_condition(struct slu_compile *compile, const struct slu_condition *item,
+                            struct slu_str at)
+{
+    const struct slu_member *member = compile->table->slots[item->slot].member;
+    bool good = item->value->kind == SLU_NULL || slu_member_takes(member, item->value) ||
+                (item->value->kind == SLU_STRING && slu_str_is(item->value->text, "*"));
+
+    if (item->value->kind == SLU_ARRAY) {
+        good = item->value->count > 0;
+        slu_value_each (one, item->value)
+            good = good && slu_member_takes(member, one);
+    }
+    if (!good)
+        slu_table_wrong(compile, at, "is no value that this member can have");
+}
+
 const struct slu_condition *slu_table_conditions(struct slu_compile *compile, const json_t *map,
                                                  struct slu_str at, size_t *ret_count)
 {
@@ -88,8 +104,7 @@ const struct slu_condition *slu_table_conditions(struct slu_compile *compile, co
         item->value = slu_table_value(compile, value);
         if (item->slot == SLU_NO_SLOT || !item->value)
             continue;
-        if (!slu_member_takes(compile->table->slots[item->slot].member, item->value))
-            slu_table_wrong(compile, place, "is no value that this member can have");
+        check_condition(compile, item, place);
         (*ret_count)++;
     }
     return list;

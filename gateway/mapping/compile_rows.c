@@ -12,12 +12,14 @@ static const struct {
     unsigned char by[SLU_CODEC_COUNT];
 } further[] = {
     /* clang-format off */
-    {"enum",      {[SLU_CODEC_ENUM] = NEEDS}},
+    {"enum",      {[SLU_CODEC_ENUM] = NEEDS, [SLU_CODEC_PREFIX] = NEEDS}},
     {"factor",    {[SLU_CODEC_SCALE] = NEEDS}},
     {"true",      {[SLU_CODEC_BOOL_TEXT] = NEEDS}},
     {"false",     {[SLU_CODEC_BOOL_TEXT] = NEEDS}},
     {"key",       {[SLU_CODEC_KV_LIST] = NEEDS, [SLU_CODEC_INDEXED] = NEEDS}},
     {"value",     {[SLU_CODEC_KV_LIST] = NEEDS, [SLU_CODEC_INDEXED] = NEEDS}},
+    {"one",       {[SLU_CODEC_KV_LIST] = MAY, [SLU_CODEC_INDEXED] = MAY}},
+    {"with",      {[SLU_CODEC_CONST] = MAY}},
     {"pattern",   {[SLU_CODEC_JOIN] = NEEDS}},
     {"format",    {[SLU_CODEC_TIME] = NEEDS}},
     {"canonical", {[SLU_CODEC_CONST] = MAY}},
@@ -32,6 +34,7 @@ static const unsigned carries[SLU_CODEC_COUNT] = {
     [SLU_CODEC_COPY] =
         TYPE(TEXT) | TYPE(WORD) | TYPE(INTEGER) | TYPE(BOOL) | TYPE(TIME) | TYPE(TEXTS),
     [SLU_CODEC_ENUM] = TYPE(WORD) | TYPE(BOOL),
+    [SLU_CODEC_PREFIX] = TYPE(WORD),
     [SLU_CODEC_SCALE] = TYPE(INTEGER),
     [SLU_CODEC_BOOL_TEXT] = TYPE(BOOL),
     [SLU_CODEC_KV_LIST] = TYPE(TEXTS),
@@ -83,7 +86,7 @@ static void add_slot(struct slu_compile *compile, struct slu_row *row, struct sl
     member = compile->table->slots[slot].member;
     if (!member->translated)
         slu_table_wrong(compile, at, "is the gateway's own and not translated");
-    else if (!(carries[row->codec] >> member->type & 1))
+    else if (!((row->one.p ? TYPE(TEXT) : carries[row->codec]) >> member->type & 1))
         slu_table_wrong(compile, at, "the codec %s cannot carry a member of this type",
                         slu_codec_name(row->codec));
     if (row->requests && !row->replies && !member->in_request)
@@ -177,16 +180,35 @@ static void compile_pattern(struct slu_compile *compile, const json_t *json, str
         slu_table_wrong(compile, place, "holds a name in braces that is no part's number");
 }
 
+/* How a text may begin says one word only, so it must be texts, and other rows write the text. */
+static void compile_prefix(struct slu_compile *compile, const json_t *json, struct slu_row *row,
+                           struct slu_str at)
+{
+    compile_enum(compile, json, row, at);
+    if (!row->derived)
+        slu_table_wrong(compile, at, "the codec prefix never writes: it must be \"derived\"");
+    for (size_t i = 0; row->words && i < row->words->count; i++)
+        if (row->words->pairs[i].native->kind != SLU_STRING || row->words->pairs[i].when_count)
+            slu_table_wrong(compile, inside(compile, at, "enum"),
+                            "pair %zu is no beginning of a text, or has a condition", i);
+}
+
 static void compile_const(struct slu_compile *compile, const json_t *json, struct slu_row *row,
                           struct slu_str at)
 {
     const json_t *canonical = json_object_get(json, "canonical");
     const json_t *native = json_object_get(json, "native");
+    struct slu_str with = slu_ours_str(json, "with");
 
     if (!canonical != (row->slot == SLU_NO_SLOT))
         slu_table_wrong(compile, at, "\"c\" and \"canonical\" go together");
     if (!native != !row->has_n)
         slu_table_wrong(compile, at, "\"n\" and \"native\" go together");
+    if (with.p)
+        row->with = slu_table_path(compile, with, inside(compile, at, "with"));
+    if (with.p && (!row->has_n || canonical || row->with.count == 0))
+        slu_table_wrong(compile, inside(compile, at, "with"),
+                        "must be a pointer to a member, beside \"n\" alone");
     if (!canonical && !native)
         slu_table_wrong(compile, at, "a constant needs \"c\" or \"n\"");
     if (canonical)
@@ -229,6 +251,8 @@ static void compile_codec(struct slu_compile *compile, const json_t *json, struc
     row->format = slu_ours_str(json, "format");
     if (row->codec == SLU_CODEC_ENUM)
         compile_enum(compile, json, row, at);
+    else if (row->codec == SLU_CODEC_PREFIX)
+        compile_prefix(compile, json, row, at);
     else if (row->codec == SLU_CODEC_JOIN)
         compile_pattern(compile, json, row, at);
     else if (row->codec == SLU_CODEC_CONST)
@@ -245,25 +269,42 @@ static void compile_codec(struct slu_compile *compile, const json_t *json, struc
         slu_table_wrong(compile, at, "the two words must differ");
 }
 
+/* A canonical value that the row's member can have, or NULL. */
+static const struct slu_value *stand_in(struct slu_compile *compile, const json_t *json,
+                                        const struct slu_row *row, const char *name,
+                                        struct slu_str at)
+{
+    const json_t *given = json_object_get(json, name);
+    const struct slu_value *value = given ? slu_table_value(compile, given) : NULL;
+
+    if (!value)
+        return NULL;
+    if (row->slot == SLU_NO_SLOT || row->codec == SLU_CODEC_JOIN)
+        slu_table_wrong(compile, inside(compile, at, name), "needs one canonical member");
+    else if (!slu_member_takes(compile->table->slots[row->slot].member, value))
+        slu_table_wrong(compile, inside(compile, at, name),
+                        "is no value that this member can have");
+    return value;
+}
+
 static void compile_rules(struct slu_compile *compile, const json_t *json, struct slu_row *row,
                           struct slu_str at)
 {
-    const json_t *fallback = json_object_get(json, "default");
-
     row->limits =
         slu_limits_compile(compile, json_object_get(json, "limits"), inside(compile, at, "limits"));
     row->required_if =
         slu_table_conditions(compile, json_object_get(json, "required_if"),
                              inside(compile, at, "required_if"), &row->required_if_count);
-    if (!fallback)
-        return;
-    row->fallback = slu_table_value(compile, fallback);
-    if (row->slot == SLU_NO_SLOT || row->codec == SLU_CODEC_JOIN)
-        slu_table_wrong(compile, inside(compile, at, "default"), "needs one canonical member");
-    else if (row->fallback &&
-             !slu_member_takes(compile->table->slots[row->slot].member, row->fallback))
-        slu_table_wrong(compile, inside(compile, at, "default"),
-                        "is no value that this member can have");
+    row->default_if =
+        slu_table_conditions(compile, json_object_get(json, "default_if"),
+                             inside(compile, at, "default_if"), &row->default_if_count);
+    row->fallback = stand_in(compile, json, row, "default", at);
+    row->absent = stand_in(compile, json, row, "absent", at);
+    if (row->default_if_count && !row->fallback)
+        slu_table_wrong(compile, inside(compile, at, "default_if"), "needs the member \"default\"");
+    if (row->absent && !slu_codec_is_single(row->codec))
+        slu_table_wrong(compile, inside(compile, at, "absent"), "has no meaning for the codec %s",
+                        slu_codec_name(row->codec));
 }
 
 /* How a null in an update is said. What the limits take is a value, and could not be told from it.
@@ -282,7 +323,7 @@ static void compile_clear(struct slu_compile *compile, const json_t *json, struc
     if (!row->clear)
         return;
     if (!row->is_mutable || !row->requests || !row->has_n || row->slot_count != 1 || row->derived ||
-        row->codec == SLU_CODEC_INDEXED || row->codec == SLU_CODEC_CONST)
+        row->one.p || row->codec == SLU_CODEC_INDEXED || row->codec == SLU_CODEC_CONST)
         slu_table_wrong(compile, place,
                         "has a meaning for a row of one member that an update may change");
     else if (compile->table->flat && row->clear->kind == SLU_NULL)
@@ -307,14 +348,15 @@ static void compile_row(struct slu_compile *compile, const json_t *json, struct 
     row->required = slu_ours_bool(json, "required", false);
     row->is_mutable = slu_ours_bool(json, "mutable", false);
     row->derived = slu_ours_bool(json, "derived", false);
+    row->one = slu_ours_str(json, "one");
     check_further(compile, json, row, at);
     compile_canonical(compile, json, row, at);
     compile_native(compile, json, row, at);
     compile_codec(compile, json, row, at);
     compile_rules(compile, json, row, at);
     compile_clear(compile, json_object_get(json, "clear"), row, at);
-    if (row->derived && (row->codec == SLU_CODEC_INDEXED || row->codec == SLU_CODEC_CONST ||
-                         row->codec == SLU_CODEC_PARAMETER))
+    if (row->derived && (row->codec == SLU_CODEC_INDEXED || row->one.p ||
+                         row->codec == SLU_CODEC_CONST || row->codec == SLU_CODEC_PARAMETER))
         slu_table_wrong(compile, inside(compile, at, "derived"), "has no meaning for the codec %s",
                         slu_codec_name(row->codec));
 }
@@ -334,6 +376,9 @@ void slu_table_compile_rows(struct slu_compile *compile)
                     slu_table_at(compile, "/fields/%zu", i));
         table->row_count++;
     }
+    for (size_t i = 0; i < size; i++)
+        for (size_t k = 0; k < size; k++)
+            table->rows[i].shared |= slu_rows_share(&table->rows[i], &table->rows[k]);
 }
 
 static const struct slu_value *const *values_of(struct slu_compile *compile, const json_t *list,
@@ -376,6 +421,8 @@ static void compile_lack(struct slu_compile *compile, const json_t *json, struct
                             inside(compile, at, "words"), &lack->word_count);
     lack->unless = values_of(compile, json_object_get(json, "unless"), member,
                              inside(compile, at, "unless"), &lack->unless_count);
+    lack->when = slu_table_conditions(compile, json_object_get(json, "when"),
+                                      inside(compile, at, "when"), &lack->when_count);
 }
 
 void slu_table_compile_lacks(struct slu_compile *compile)

@@ -182,8 +182,13 @@ static uint32_t bits_of(const struct slu_row *row)
     return bits;
 }
 
-/* Derived rows look at what others wrote, and conditional words at what others read: they go last.
- */
+/* What is taken out of a list is written before its rest. Derived rows and constants beside others
+ * look at what was written, and conditional words at what was read: they go last. */
+static int turn_of(const struct slu_row *row)
+{
+    return row->derived || row->with.count ? 2 : row->one.p == NULL;
+}
+
 static void order_rows(struct slu_compile *compile, struct slu_rows *rows,
                        enum slu_operation operation, enum slu_side side)
 {
@@ -192,15 +197,15 @@ static void order_rows(struct slu_compile *compile, struct slu_rows *rows,
 
     rows->writing = slu_table_array(compile, table->row_count, size);
     rows->reading = slu_table_array(compile, table->row_count, size);
-    for (int late = 0; rows->writing && rows->reading && late < 2; late++)
+    for (int turn = 0; rows->writing && rows->reading && turn < 3; turn++)
         for (size_t i = 0; i < table->row_count; i++) {
             const struct slu_row *row = &table->rows[i];
 
             if (!takes_part(row, operation, side))
                 continue;
-            if (row->derived == (late == 1))
+            if (turn_of(row) == turn)
                 rows->writing[write++] = row;
-            if ((row->words && row->words->conditional) == (late == 1))
+            if ((row->words && row->words->conditional) == turn - 1)
                 rows->reading[read++] = row;
         }
     rows->count = write;
@@ -243,8 +248,8 @@ static void find_lacking(const struct slu_table *table, struct slu_rows *rows)
         const struct slu_lack *lack = rows->lacks[i];
         const struct slu_slot *slot = &table->slots[lack->slot];
 
-        if (lack->word_count == 0 && slot->parent == SLU_NO_SLOT && slot->member->in_reply &&
-            !(covered >> lack->slot & 1))
+        if (lack->word_count == 0 && lack->when_count == 0 && slot->parent == SLU_NO_SLOT &&
+            slot->member->in_reply && !(covered >> lack->slot & 1))
             rows->lacking |= 1u << lack->slot;
     }
 }

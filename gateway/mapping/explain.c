@@ -55,11 +55,19 @@ static void explain_row(const struct slu_table *table, const struct slu_row *row
         slu_buf_lit(out, ", required");
     if (row->required_if_count)
         slu_buf_lit(out, ", sometimes required");
+    if (row->one.p)
+        slu_buf_printf(out, ", the key %.*s", SLU_FMT(row->one));
+    if (row->with.count)
+        slu_buf_printf(out, ", with %.*s", SLU_FMT(row->with.pointer));
     if (row->derived)
         slu_buf_lit(out, ", derived");
     if (row->fallback) {
-        slu_buf_lit(out, ", default ");
+        slu_buf_printf(out, ", %sdefault ", row->default_if_count ? "sometimes " : "");
         slu_json_write(out, row->fallback);
+    }
+    if (row->absent) {
+        slu_buf_lit(out, ", absent ");
+        slu_json_write(out, row->absent);
     }
     if (row->limits)
         slu_buf_lit(out, ", limited");
@@ -80,6 +88,11 @@ static void explain_lacks(const struct slu_table *table, const struct slu_rows *
         for (size_t k = 0; k < lack->unless_count; k++) {
             slu_buf_printf(out, "%s", k ? ", " : " unless ");
             slu_json_write(out, lack->unless[k]);
+        }
+        for (size_t k = 0; k < lack->when_count; k++) {
+            slu_buf_printf(out, "%s %.*s ", k ? "," : " when",
+                           SLU_FMT(table->slots[lack->when[k].slot].pointer));
+            slu_json_write(out, lack->when[k].value);
         }
         slu_buf_printf(out, ": %.*s\n", SLU_FMT(lack->reason));
     }

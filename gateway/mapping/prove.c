@@ -19,7 +19,7 @@ static bool lacks_word(const struct slu_table *table, uint8_t slot, const struct
     for (size_t i = 0; i < table->lack_count; i++) {
         const struct slu_lack *lack = &table->lacks[i];
 
-        if (lack->slot != slot)
+        if (lack->slot != slot || lack->when_count)
             continue;
         if (lack->word_count == 0)
             return true;
@@ -128,6 +128,8 @@ static bool collide(const struct slu_row *a, const struct slu_row *b)
 {
     struct slu_str rest;
 
+    if (slu_rows_share(a, b))
+        return false;
     if (a->codec == SLU_CODEC_INDEXED && b->n.count &&
         slu_indexed_number(a->n.steps[a->n.count - 1], b->n.steps[b->n.count - 1], &rest))
         return true;
@@ -222,7 +224,7 @@ static void prove_places(struct slu_compile *compile, enum slu_operation operati
 static bool lacks_member(const struct slu_table *table, const struct slu_rows *rows, uint8_t slot)
 {
     for (size_t i = 0; i < rows->lack_count; i++)
-        if (rows->lacks[i]->word_count == 0 &&
+        if (rows->lacks[i]->word_count == 0 && rows->lacks[i]->when_count == 0 &&
             (rows->lacks[i]->slot == slot || rows->lacks[i]->slot == table->slots[slot].parent))
             return true;
     return false;
@@ -436,6 +438,24 @@ static void prove_required(struct slu_compile *compile)
     }
 }
 
+/* The rows whose members are always sent, or told from elsewhere, cannot heed a condition. */
+static void prove_lacks(struct slu_compile *compile)
+{
+    const struct slu_table *table = compile->table;
+
+    for (size_t i = 0; i < table->lack_count; i++)
+        for (size_t k = 0; table->lacks[i].when_count && k < table->row_count; k++) {
+            const struct slu_row *row = &table->rows[k];
+            bool heeds = slu_codec_is_single(row->codec) || row->codec == SLU_CODEC_INDEXED;
+
+            for (size_t j = 0; j < row->slot_count; j++)
+                if (row->slots[j] == table->lacks[i].slot && !heeds)
+                    slu_table_wrong(compile, slu_table_at(compile, "/cannot/%zu/when", i),
+                                    "cannot be heeded by the codec %s of row %zu",
+                                    slu_codec_name(row->codec), row->index);
+        }
+}
+
 /* A derived row without the row it derives from would never agree with anything. */
 static void prove_derived(struct slu_compile *compile, enum slu_operation operation,
                           enum slu_side side)
@@ -462,6 +482,7 @@ void slu_table_prove(struct slu_compile *compile)
 
     prove_words(compile);
     prove_required(compile);
+    prove_lacks(compile);
     slu_table_prove_paging(compile);
     for (int i = 0; i < SLU_OP_COUNT; i++) {
         enum slu_operation operation = (enum slu_operation)i;

@@ -91,13 +91,24 @@ static bool is_cleared(const struct slu_run *run, const struct slu_row *row,
            slu_value_equal(clear, node);
 }
 
+/* A native member that is not there may stand for a value. */
+static void read_absent(struct slu_run *run, const struct slu_row *row)
+{
+    bool whole = run->side == SLU_REPLY || run->operation == SLU_OP_CREATE;
+
+    if (row->absent && whole && !run->slots[row->slot])
+        run->slots[row->slot] = slu_value_share(run->arena, row->absent);
+}
+
 static void read_single(struct slu_run *run, const struct slu_row *row)
 {
     struct slu_value *node = slu_path_get(&row->n, run->native), *value;
     struct slu_str why;
 
-    if (!node)
+    if (!node) {
+        read_absent(run, row);
         return;
+    }
     if (node->kind == SLU_NULL || is_cleared(run, row, node)) {
         read_null(run, row, node);
         return;
@@ -113,6 +124,44 @@ static void read_single(struct slu_run *run, const struct slu_row *row)
     } else if (!something_else(run, row, node)) {
         stay(run, node);
         unreadable(run, row, node, why);
+    }
+}
+
+static struct slu_str once_in_list(bool removed)
+{
+    return removed ? SLU_STR("must stand once in its list, without a value")
+                   : SLU_STR("must stand once in its list, with just a value");
+}
+
+/* The one item of a list that has the row's key; the row for the rest reads the others. */
+static void read_one(struct slu_run *run, const struct slu_row *row)
+{
+    struct slu_value *list = slu_path_get(&row->n, run->native), *found = NULL;
+    bool removed = slu_run_clearing(run);
+    const struct slu_value *text;
+    size_t times = 0;
+
+    if (!slu_value_is(list, SLU_ARRAY))
+        return;
+    slu_value_each (item, list) {
+        const struct slu_value *key = slu_value_find(item, row->key);
+
+        if (!slu_value_is(key, SLU_STRING) || !slu_str_eq(key->text, row->one))
+            continue;
+        found = item;
+        times++;
+    }
+    if (times == 0)
+        return;
+    text = slu_value_find(found, row->value);
+    if (times == 1 && (removed ? !text : slu_value_is(text, SLU_STRING)) &&
+        found->count == (removed ? 1 : 2)) {
+        found->marked = true;
+        run->slots[row->slot] = removed ? slu_value_new(run->arena, SLU_NULL)
+                                        : slu_value_string(run->arena, text->text);
+    } else {
+        stay(run, list);
+        unreadable(run, row, found, once_in_list(removed));
     }
 }
 
@@ -144,8 +193,16 @@ static void gather(const struct slu_run *run, const struct slu_row *row, struct 
     }
 }
 
+static void mark_pair(struct pairs *pairs, size_t index)
+{
+    pairs->keys[index]->marked = true;
+    if (pairs->values[index])
+        pairs->values[index]->marked = true;
+}
+
 /* A call that only clears names the keys alone. */
-static struct slu_value *object_of(struct slu_run *run, struct pairs *pairs)
+static struct slu_value *object_of(struct slu_run *run, const struct slu_row *row,
+                                   struct pairs *pairs)
 {
     struct slu_value *object = slu_value_new(run->arena, SLU_OBJECT);
     bool removed = slu_run_clearing(run);
@@ -155,16 +212,38 @@ static struct slu_value *object_of(struct slu_run *run, struct pairs *pairs)
 
         if (!key || !value != removed || slu_value_find(object, key->text))
             return NULL;
-        slu_value_put(object, key->text,
-                      removed ? slu_value_new(run->arena, SLU_NULL)
-                              : slu_value_string(run->arena, value->text));
+        if (!slu_key_taken(run, row, key->text))
+            slu_value_put(object, key->text,
+                          removed ? slu_value_new(run->arena, SLU_NULL)
+                                  : slu_value_string(run->arena, value->text));
     }
-    for (size_t i = 0; i < pairs->most; i++) {
-        pairs->keys[i]->marked = true;
-        if (!removed)
-            pairs->values[i]->marked = true;
-    }
+    for (size_t i = 0; i < pairs->most; i++)
+        if (!slu_key_taken(run, row, pairs->keys[i]->text))
+            mark_pair(pairs, i);
     return object;
+}
+
+/* The one pair that has the row's key. What is wrong with the list as a whole, the row for the rest
+ * tells. */
+static void read_one_indexed(struct slu_run *run, const struct slu_row *row, struct pairs *pairs)
+{
+    bool removed = slu_run_clearing(run);
+    size_t at = 0, times = 0;
+
+    for (size_t i = 0; i < pairs->most; i++)
+        if (pairs->keys[i] && slu_str_eq(pairs->keys[i]->text, row->one)) {
+            at = i;
+            times++;
+        }
+    if (times == 0)
+        return;
+    if (times > 1 || !pairs->values[at] != removed) {
+        unreadable(run, row, pairs->keys[at], once_in_list(removed));
+        return;
+    }
+    mark_pair(pairs, at);
+    run->slots[row->slot] = removed ? slu_value_new(run->arena, SLU_NULL)
+                                    : slu_value_string(run->arena, pairs->values[at]->text);
 }
 
 static void read_indexed(struct slu_run *run, const struct slu_row *row)
@@ -175,11 +254,15 @@ static void read_indexed(struct slu_run *run, const struct slu_row *row)
     gather(run, row, &pairs);
     if (!pairs.broken && pairs.most == 0)
         return;
+    if (row->one.p) {
+        read_one_indexed(run, row, &pairs);
+        return;
+    }
     if (!pairs.broken)
-        object = object_of(run, &pairs);
-    if (object)
+        object = object_of(run, row, &pairs);
+    if (object && (object->count || !row->shared))
         run->slots[row->slot] = object;
-    else
+    else if (!object)
         unreadable(
             run, row, NULL,
             slu_run_clearing(run)
@@ -249,12 +332,18 @@ static void read_row(struct slu_run *run, const struct slu_row *row)
     switch (row->codec) {
     case SLU_CODEC_COPY:
     case SLU_CODEC_ENUM:
+    case SLU_CODEC_PREFIX:
     case SLU_CODEC_SCALE:
     case SLU_CODEC_BOOL_TEXT:
-    case SLU_CODEC_KV_LIST:
     case SLU_CODEC_WRAP:
     case SLU_CODEC_TIME:
         read_single(run, row);
+        break;
+    case SLU_CODEC_KV_LIST:
+        if (row->one.p)
+            read_one(run, row);
+        else
+            read_single(run, row);
         break;
     case SLU_CODEC_INDEXED:
         read_indexed(run, row);
@@ -332,7 +421,9 @@ void slu_run_assume(struct slu_run *run)
 void slu_run_fill_lacking(struct slu_run *run)
 {
     for (uint8_t i = 0; i < run->table->slot_count; i++)
-        if (run->rows->lacking >> i & 1)
+        if (run->rows->lacking >> i & 1 ||
+            (run->table->slots[i].parent == SLU_NO_SLOT && run->table->slots[i].member->in_reply &&
+             slu_run_lacks(run, i, run->slots)))
             set_null(run, i);
 }
 

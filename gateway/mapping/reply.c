@@ -115,7 +115,7 @@ static void echo(struct reader *reader)
 
         if (run->slots[i] || !value || value->kind == SLU_NULL || slot->inner ||
             !slot->member->translated || !slot->member->in_reply || run->rows->lacking >> i & 1 ||
-            was_lost(run->losses, slot->pointer))
+            slu_run_lacks(run, i, sent.slots) || was_lost(run->losses, slot->pointer))
             continue;
         run->slots[i] = slu_value_share(run->arena, value);
     }
@@ -136,7 +136,7 @@ static void add_defaults(struct slu_run *run)
     for (size_t i = 0; run->operation == SLU_OP_CREATE && i < rows->count; i++) {
         const struct slu_row *row = rows->writing[i];
 
-        if (row->fallback && !run->slots[row->slot])
+        if (slu_row_default(run, row) && !run->slots[row->slot])
             run->slots[row->slot] = slu_value_share(run->arena, row->fallback);
     }
 }

@@ -182,6 +182,25 @@ struct slu_value *slu_run_assemble(struct slu_run *run)
     return run->arena->failed ? NULL : document;
 }
 
+const struct slu_value *slu_row_default(const struct slu_run *run, const struct slu_row *row)
+{
+    bool holds = slu_conditions_hold(row->default_if, row->default_if_count, run->slots);
+
+    return row->fallback && holds ? row->fallback : NULL;
+}
+
+bool slu_run_lacks(const struct slu_run *run, uint8_t slot, const struct slu_value *const *slots)
+{
+    for (size_t i = 0; i < run->rows->lack_count; i++) {
+        const struct slu_lack *lack = run->rows->lacks[i];
+
+        if (lack->slot == slot && lack->when_count && lack->word_count == 0 &&
+            slu_conditions_hold(lack->when, lack->when_count, slots))
+            return true;
+    }
+    return false;
+}
+
 void slu_losses_init(struct slu_losses *losses, struct slu_arena *arena, bool lenient)
 {
     *losses = (struct slu_losses){.arena = arena, .lenient = lenient};
@@ -252,6 +271,25 @@ struct slu_value *slu_losses_value(struct slu_arena *arena, const struct slu_los
         slu_value_append(list, item);
     }
     return arena->failed ? NULL : list;
+}
+
+bool slu_rows_share(const struct slu_row *a, const struct slu_row *b)
+{
+    return a != b && (a->codec == SLU_CODEC_KV_LIST || a->codec == SLU_CODEC_INDEXED) &&
+           a->codec == b->codec && slu_str_eq(a->n.pointer, b->n.pointer) &&
+           slu_str_eq(a->key, b->key) && slu_str_eq(a->value, b->value) &&
+           !slu_str_eq(a->one, b->one);
+}
+
+bool slu_key_taken(const struct slu_run *run, const struct slu_row *row, struct slu_str key)
+{
+    for (size_t i = 0; row->shared && !row->one.p && i < run->rows->count; i++) {
+        const struct slu_row *other = run->rows->writing[i];
+
+        if (other->one.p && slu_str_eq(other->one, key) && slu_rows_share(row, other))
+            return true;
+    }
+    return false;
 }
 
 bool slu_index_step(struct slu_str step)

@@ -25,12 +25,14 @@ LIST_OF(integers, integer, 1);
 LIST_OF(scalars, scalar, 1);
 MAP_OF(templates, slu_shape_string);
 MAP_OF(envelope, scalar);
-MAP_OF(conditions, scalar);
+MAP_OF(truths, scalar);
+static const struct slu_shape condition = {.type = SLU_SHAPE_STRING | SLU_SHAPE_INT | SLU_SHAPE_BOOL | SLU_SHAPE_NULL | SLU_SHAPE_ARRAY, .of = &scalar, .min = 1};
+MAP_OF(conditions, condition);
 static const struct slu_shape text_or_texts = {.type = SLU_SHAPE_STRING | SLU_SHAPE_ARRAY, .of = &slu_shape_text, .min = 1};
 
 WORDS(direction, "request", "reply", "both");
 WORDS(operation_word, "create", "get", "list", "update", "enable", "disable", "delete");
-WORDS(codec_word, "copy", "enum", "scale", "bool_text", "kv_list", "indexed", "wrap", "join", "time", "const", "parameter");
+WORDS(codec_word, "copy", "enum", "prefix", "scale", "bool_text", "kv_list", "indexed", "wrap", "join", "time", "const", "parameter");
 WORDS(text_format, "uuid", "hex32");
 WORDS(encoding_in, "json", "query");
 WORDS(encoding_out, "json");
@@ -105,11 +107,13 @@ static const struct slu_shape_member row_members[] = {
     {"c", false, &text_or_texts}, {"n", false, &slu_shape_text}, {"codec", false, &codec_word},
     {"direction", false, &direction}, {"operations", false, &operation_words},
     {"required", false, &slu_shape_bool}, {"required_if", false, &conditions},
-    {"default", false, &scalar}, {"limits", false, &limits}, {"mutable", false, &slu_shape_bool},
+    {"default", false, &scalar}, {"default_if", false, &conditions},
+    {"absent", false, &scalar}, {"limits", false, &limits}, {"mutable", false, &slu_shape_bool},
     {"clear", false, &clear}, {"derived", false, &slu_shape_bool}, {"source", false, &text_or_texts},
     {"enum", false, &slu_shape_text}, {"factor", false, &positive}, {"true", false, &slu_shape_text},
     {"false", false, &slu_shape_text}, {"key", false, &slu_shape_text},
-    {"value", false, &slu_shape_text}, {"pattern", false, &slu_shape_text},
+    {"value", false, &slu_shape_text}, {"one", false, &slu_shape_text},
+    {"with", false, &slu_shape_text}, {"pattern", false, &slu_shape_text},
     {"format", false, &slu_shape_text}, {"canonical", false, &scalar}, {"native", false, &scalar},
     {"parameter", false, &slu_shape_text}, {NULL, false, NULL}};
 OBJECT(row, row_members);
@@ -118,7 +122,7 @@ LIST_OF(rows, row, 1);
 static const struct slu_shape_member lack_members[] = {
     {"c", true, &slu_shape_text}, {"reason", true, &slu_shape_text}, {"words", false, &scalars},
     {"direction", false, &direction}, {"operations", false, &operation_words},
-    {"unless", false, &scalars}, {NULL, false, NULL}};
+    {"unless", false, &scalars}, {"when", false, &conditions}, {NULL, false, NULL}};
 OBJECT(lack, lack_members);
 LIST_OF(lacks, lack, 0);
 
@@ -133,7 +137,7 @@ LIST_OF(fail_if, fail_if_pair, 1);
 static const struct slu_shape_member reply_members[] = {
     {"status", true, &statuses}, {"at", false, &slu_shape_string}, {"each", false, &slu_shape_text},
     {"absent", false, &slu_shape_text}, {"envelope", false, &envelope}, {"fail_if", false, &fail_if},
-    {"echo", false, &slu_shape_bool}, {"assume", false, &conditions}, {NULL, false, NULL}};
+    {"echo", false, &slu_shape_bool}, {"assume", false, &truths}, {NULL, false, NULL}};
 OBJECT(reply, reply_members);
 
 static const struct slu_shape_member capture_members[] = {

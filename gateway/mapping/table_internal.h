@@ -25,6 +25,7 @@ enum {
 enum slu_codec {
     SLU_CODEC_COPY,
     SLU_CODEC_ENUM,
+    SLU_CODEC_PREFIX,
     SLU_CODEC_SCALE,
     SLU_CODEC_BOOL_TEXT,
     SLU_CODEC_KV_LIST,
@@ -37,6 +38,8 @@ enum slu_codec {
     SLU_CODEC_COUNT
 };
 
+/* What another canonical member must be: this value; of a list one of them; null: absent or null;
+ * the text "*": there at all. */
 struct slu_condition {
     uint8_t slot;
     const struct slu_value *value;
@@ -114,8 +117,8 @@ struct slu_row {
     uint32_t operations; /* bits */
     bool named;          /* "operations" was given */
     bool required, is_mutable, derived;
-    const struct slu_condition *required_if;
-    size_t required_if_count;
+    const struct slu_condition *required_if, *default_if;
+    size_t required_if_count, default_if_count;
     uint8_t slot; /* SLU_NO_SLOT: none */
     uint8_t slots[SLU_PARTS_MOST];
     size_t slot_count; /* of a join: slots[]; else 1 or 0 */
@@ -124,13 +127,16 @@ struct slu_row {
     const struct slu_value *fallback; /* "default" */
     const struct slu_value *clear;    /* the native value that clears; NULL: as the codec has it */
     struct slu_str clear_never;       /* why nothing clears, or empty */
+    const struct slu_value *absent;   /* canonical, what a missing native member stands for */
     const struct slu_limits *limits;
 
     const struct slu_enumeration *words;
     int64_t factor;
     struct slu_str yes, no;
-    struct slu_str key, value;
-    struct slu_template pattern; /* join: variables are "0", "1" … */
+    struct slu_str key, value, one; /* one: the key that this row takes out of the list */
+    bool shared;                    /* kv_list, indexed: another row takes part in this list */
+    struct slu_path with;           /* const: sent only when something stands there */
+    struct slu_template pattern;    /* join: variables are "0", "1" … */
     struct slu_str digits[SLU_PARTS_MOST];
     struct slu_str format;
     const struct slu_value *canonical, *native; /* const */
@@ -144,6 +150,8 @@ struct slu_lack {
     uint32_t operations;
     const struct slu_value *const *words, *const *unless;
     size_t word_count, unless_count;
+    const struct slu_condition *when;
+    size_t when_count;
 };
 
 struct slu_envelope {
@@ -472,6 +480,8 @@ bool slu_limits_check(const struct slu_limits *limits, const struct slu_value *v
 bool slu_word_equal(const struct slu_value *word, const struct slu_value *value, bool flat);
 bool slu_conditions_hold(const struct slu_condition *conditions, size_t count,
                          const struct slu_value *const *slots);
+/* The pair with the longest native word that the text begins with; or NULL. */
+const struct slu_pair *slu_words_begin(const struct slu_enumeration *words, struct slu_str text);
 /* The pair that reads this native word with the canonical members known so far; or NULL. */
 const struct slu_pair *slu_words_read(const struct slu_enumeration *words,
                                       const struct slu_value *native, bool flat,
@@ -487,6 +497,8 @@ struct slu_value *slu_codec_to_canonical(struct slu_run *run, const struct slu_r
                                          const struct slu_value *value, struct slu_str *ret_why);
 const char *slu_codec_name(enum slu_codec codec);
 bool slu_codec_of(struct slu_str name, enum slu_codec *ret_codec);
+/* Does it carry one value for one? */
+bool slu_codec_is_single(enum slu_codec codec);
 bool slu_member_takes(const struct slu_member *member, const struct slu_value *value);
 /* A join's parts out of one text; false when the text does not follow the pattern. */
 bool slu_join_read(const struct slu_row *row, struct slu_str text,
@@ -512,6 +524,11 @@ void slu_run_lose(struct slu_run *run, struct slu_str pointer, const struct slu_
 /* In a request read or written strictly a mistake, else an entry in the losses. */
 void slu_run_refuse(struct slu_run *run, struct slu_str pointer, const struct slu_value *value,
                     struct slu_str reason);
+/* The row's default, where its condition holds; or NULL. */
+const struct slu_value *slu_row_default(const struct slu_run *run, const struct slu_row *row);
+/* Does a `cannot` with a condition speak about the whole member, these members being as they are?
+ */
+bool slu_run_lacks(const struct slu_run *run, uint8_t slot, const struct slu_value *const *slots);
 /* Like slu_path_put(), but "0" makes an array of one. */
 bool slu_run_place(struct slu_arena *arena, const struct slu_path *path, struct slu_value *root,
                    struct slu_value *value);
@@ -554,6 +571,10 @@ bool slu_step_fills(const struct slu_table *table, const struct slu_step *step,
 /* The same, or does it ask for a page? */
 bool slu_step_knows(const struct slu_table *table, const struct slu_step *step,
                     struct slu_str name);
+/* Does a row with `one` take this key out of the list that the row shares? */
+bool slu_key_taken(const struct slu_run *run, const struct slu_row *row, struct slu_str key);
+/* Do the rows take parts of one list of keys and values? */
+bool slu_rows_share(const struct slu_row *a, const struct slu_row *b);
 /* The number N of a member "PREFIX.N.REST" of a parameter list; 0 when it is none. */
 size_t slu_indexed_number(struct slu_str prefix, struct slu_str name, struct slu_str *ret_rest);
 

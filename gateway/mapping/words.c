@@ -31,15 +31,30 @@ bool slu_word_equal(const struct slu_value *word, const struct slu_value *value,
            compare_texts(word, value) == 0;
 }
 
+static bool condition_holds(const struct slu_value *wanted, const struct slu_value *value)
+{
+    bool there = value && value->kind != SLU_NULL;
+
+    if (wanted->kind == SLU_NULL)
+        return !there;
+    if (!there)
+        return false;
+    if (wanted->kind == SLU_ARRAY) {
+        slu_value_each (item, wanted)
+            if (slu_value_equal(item, value))
+                return true;
+        return false;
+    }
+    return slu_value_equal(wanted, value) ||
+           (wanted->kind == SLU_STRING && slu_str_is(wanted->text, "*"));
+}
+
 bool slu_conditions_hold(const struct slu_condition *conditions, size_t count,
                          const struct slu_value *const *slots)
 {
-    for (size_t i = 0; i < count; i++) {
-        const struct slu_value *value = slots[conditions[i].slot];
-
-        if (!value || !slu_value_equal(conditions[i].value, value))
+    for (size_t i = 0; i < count; i++)
+        if (!condition_holds(conditions[i].value, slots[conditions[i].slot]))
             return false;
-    }
     return true;
 }
 
@@ -78,6 +93,20 @@ const struct slu_pair *slu_words_read(const struct slu_enumeration *words,
             return sorted[i];
     }
     return NULL;
+}
+
+const struct slu_pair *slu_words_begin(const struct slu_enumeration *words, struct slu_str text)
+{
+    const struct slu_pair *longest = NULL;
+
+    for (size_t i = 0; i < words->count; i++) {
+        const struct slu_pair *pair = &words->pairs[i];
+
+        if (pair->read && slu_str_starts(text, pair->native->text) &&
+            (!longest || pair->native->text.n > longest->native->text.n))
+            longest = pair;
+    }
+    return longest;
 }
 
 /* Would the native word, read back beside the document's other members, be the same again? Pairs

@@ -64,7 +64,8 @@ static const struct slu_lack *lack_of(const struct slu_run *run, uint8_t slot,
         const struct slu_lack *lack = run->rows->lacks[i];
 
         if (lack->slot == slot &&
-            (lack->word_count == 0 || listed(lack->words, lack->word_count, value)))
+            (lack->word_count == 0 || listed(lack->words, lack->word_count, value)) &&
+            slu_conditions_hold(lack->when, lack->when_count, run->slots))
             return lack;
     }
     return NULL;
@@ -83,14 +84,17 @@ static void refuse_row(struct slu_run *run, const struct slu_row *row,
         slu_run_refuse(run, pointer, value, reason);
 }
 
-/* Refuses a word that the table says the cloud lacks. */
+/* Refuses what the table says the cloud lacks although it has a row: a word, or the member where a
+ * condition holds. */
 static bool word_lacks(struct slu_run *run, const struct slu_row *row,
                        const struct slu_value *value)
 {
     for (size_t i = 0; i < run->rows->lack_count; i++) {
         const struct slu_lack *lack = run->rows->lacks[i];
+        bool whole = lack->when_count && lack->word_count == 0;
 
-        if (lack->slot != row->slot || !listed(lack->words, lack->word_count, value))
+        if (lack->slot != row->slot || !(whole || listed(lack->words, lack->word_count, value)) ||
+            !slu_conditions_hold(lack->when, lack->when_count, run->slots))
             continue;
         if (!listed(lack->unless, lack->unless_count, value))
             refuse_row(run, row, value, lack->reason);
@@ -133,6 +137,8 @@ const struct slu_value *slu_row_clears(const struct slu_table *table, const stru
 
     if (row->clear || row->clear_never.p || row->derived)
         return row->clear;
+    if (row->one.p)
+        return slu_table_in_parts(table) ? &text : NULL; /* its key alone */
     if (row->codec == SLU_CODEC_COPY && !least &&
         table->slots[row->slot].member->type == SLU_MEMBER_TEXT)
         return &text;
@@ -299,11 +305,109 @@ static void write_single(struct slu_run *run, const struct slu_row *row)
         put(run, row, native);
 }
 
+/* ---- lists of keys and values; several rows may write one ---- */
+
+/* A key that another row takes out of the list cannot be said here as well. */
+static bool key_is_free(struct slu_run *run, const struct slu_row *row,
+                        const struct slu_value *child)
+{
+    if (!slu_key_taken(run, row, child->name))
+        return true;
+    slu_run_refuse(run, slu_pointer_member(run->arena, slot_of(run, row)->pointer, child->name),
+                   child, SLU_STR("is what another member of the flow log says on this target"));
+    return false;
+}
+
+static void add_pair(struct slu_run *run, const struct slu_row *row, struct slu_str key,
+                     const struct slu_str *text)
+{
+    struct slu_value *list = slu_path_get(&row->n, run->native);
+    struct slu_value *item = slu_value_new(run->arena, SLU_OBJECT);
+
+    slu_value_put(item, row->key, slu_value_string(run->arena, key));
+    if (text)
+        slu_value_put(item, row->value, slu_value_string(run->arena, *text));
+    if (!list) {
+        list = slu_value_new(run->arena, SLU_ARRAY);
+        put(run, row, list);
+    }
+    slu_value_append(list, item);
+}
+
+/* Behind the pairs that are there already. */
+static void add_indexed(struct slu_run *run, const struct slu_row *row, struct slu_str key,
+                        const struct slu_str *text)
+{
+    struct slu_str prefix = row->n.steps[row->n.count - 1], rest;
+    size_t number = 0;
+
+    slu_value_each (child, run->native) {
+        size_t other = slu_indexed_number(prefix, child->name, &rest);
+
+        number = other > number ? other : number;
+    }
+    number++;
+    slu_value_put(
+        run->native,
+        slu_arena_printf(run->arena, "%.*s.%zu.%.*s", SLU_FMT(prefix), number, SLU_FMT(row->key)),
+        slu_value_string(run->arena, key));
+    if (text)
+        slu_value_put(run->native,
+                      slu_arena_printf(run->arena, "%.*s.%zu.%.*s", SLU_FMT(prefix), number,
+                                       SLU_FMT(row->value)),
+                      slu_value_string(run->arena, *text));
+}
+
+static void add_key(struct slu_run *run, const struct slu_row *row, struct slu_str key,
+                    const struct slu_value *value)
+{
+    const struct slu_str *text = value->kind == SLU_NULL ? NULL : &value->text;
+
+    if (row->codec == SLU_CODEC_INDEXED)
+        add_indexed(run, row, key, text);
+    else
+        add_pair(run, row, key, text);
+}
+
+/* The row's own key. Without it there is nothing to take out of the list, so a null is as if it
+ * were absent, but in an update whose one call names what goes. */
+static void write_one(struct slu_run *run, const struct slu_row *row)
+{
+    const struct slu_value *given = run->slots[row->slot], *value;
+    bool null = slu_value_is(given, SLU_NULL);
+
+    if (null && run->side == SLU_REPLY)
+        return;
+    if (null && !slu_row_clears(run->table, row)) {
+        slu_run_refuse(run, slot_of(run, row)->pointer, given, why_never(run, row));
+        return;
+    }
+    value = null ? given : value_for(run, row);
+    if (value && (run->operation != SLU_OP_UPDATE || null == slu_run_clearing(run)))
+        add_key(run, row, row->one, value);
+}
+
+/* What is left of a list of which other rows have written their parts. */
+static void write_rest(struct slu_run *run, const struct slu_row *row)
+{
+    const struct slu_value *given = run->slots[row->slot], *value;
+    bool begun = slu_path_get(&row->n, run->native);
+
+    if (slu_value_is(given, SLU_NULL) && run->side == SLU_REPLY && begun)
+        return;
+    value = value_for(run, row);
+    if (!value)
+        return;
+    if (!begun)
+        put(run, row, slu_value_new(run->arena, SLU_ARRAY));
+    slu_value_each (child, value)
+        if (key_is_free(run, row, child))
+            add_key(run, row, child->name, child);
+}
+
 static void write_indexed(struct slu_run *run, const struct slu_row *row)
 {
     const struct slu_value *value = value_for(run, row);
-    struct slu_str prefix = row->n.steps[row->n.count - 1];
-    size_t number = 0;
 
     if (value && value->count > INDEXED_MOST) {
         slu_run_refuse(run, slot_of(run, row)->pointer, value, SLU_STR("has too many members"));
@@ -312,19 +416,9 @@ static void write_indexed(struct slu_run *run, const struct slu_row *row)
     if (value && value->count == 0 && !creating(run))
         slu_run_refuse(run, slot_of(run, row)->pointer, value,
                        SLU_STR("cannot be cleared on this target"));
-    for (const struct slu_value *child = value ? value->first : NULL; child; child = child->next) {
-        number++;
-        slu_value_put(run->native,
-                      slu_arena_printf(run->arena, "%.*s.%zu.%.*s", SLU_FMT(prefix), number,
-                                       SLU_FMT(row->key)),
-                      slu_value_string(run->arena, child->name));
-        if (child->kind == SLU_NULL)
-            continue;
-        slu_value_put(run->native,
-                      slu_arena_printf(run->arena, "%.*s.%zu.%.*s", SLU_FMT(prefix), number,
-                                       SLU_FMT(row->value)),
-                      slu_value_string(run->arena, child->text));
-    }
+    for (const struct slu_value *child = value ? value->first : NULL; child; child = child->next)
+        if (key_is_free(run, row, child))
+            add_key(run, row, child->name, child);
 }
 
 /* A join that is not sent: each of its parts is told, or missed. */
@@ -398,6 +492,20 @@ static void write_join(struct slu_run *run, const struct slu_row *row)
     }
 }
 
+/* Does anything stand at the place, or in the list that begins there? */
+static bool stands(const struct slu_run *run, const struct slu_path *path)
+{
+    struct slu_str rest;
+
+    if (path->count == 0 || slu_path_get(path, run->native))
+        return true;
+    if (path->count == 1)
+        slu_value_each (child, run->native)
+            if (slu_indexed_number(path->steps[0], child->name, &rest))
+                return true;
+    return false;
+}
+
 static void write_const(struct slu_run *run, const struct slu_row *row)
 {
     const struct slu_value *given = row->slot == SLU_NO_SLOT ? NULL : run->slots[row->slot];
@@ -411,7 +519,7 @@ static void write_const(struct slu_run *run, const struct slu_row *row)
                        SLU_STR("the target has one fixed value here, another one"));
         return;
     }
-    if (!row->has_n || row->derived)
+    if (!row->has_n || row->derived || !stands(run, &row->with))
         return;
     native = slu_value_share(run->arena, row->native);
     if (native && run->flat && native->kind != SLU_STRING) {
@@ -444,15 +552,25 @@ static void write_parameter(struct slu_run *run, const struct slu_row *row)
 
 static void write_row(struct slu_run *run, const struct slu_row *row)
 {
+    if (row->one.p) {
+        write_one(run, row);
+        return;
+    }
     switch (row->codec) {
     case SLU_CODEC_COPY:
     case SLU_CODEC_ENUM:
+    case SLU_CODEC_PREFIX:
     case SLU_CODEC_SCALE:
     case SLU_CODEC_BOOL_TEXT:
-    case SLU_CODEC_KV_LIST:
     case SLU_CODEC_WRAP:
     case SLU_CODEC_TIME:
         write_single(run, row);
+        break;
+    case SLU_CODEC_KV_LIST:
+        if (row->shared)
+            write_rest(run, row);
+        else
+            write_single(run, row);
         break;
     case SLU_CODEC_INDEXED:
         write_indexed(run, row);
@@ -712,7 +830,7 @@ static void prepare(struct slu_run *run)
     for (size_t i = 0; i < run->rows->count; i++) {
         const struct slu_row *row = run->rows->writing[i];
 
-        if (row->fallback && !run->slots[row->slot])
+        if (slu_row_default(run, row) && !run->slots[row->slot])
             run->slots[row->slot] = row->fallback;
     }
 }

@@ -27,16 +27,16 @@ static uint64_t seed = 20261122;
 static const struct small {
     const char *name;
     bool flat;
-    const char *fields, *enums;
+    const char *fields, *enums, *lacks;
 } smalls[] = {
     {"copy", false,
      "{'c':'/name','n':'/A'},{'c':'/aggregation_interval','n':'/B'},{'c':'/index','n':'/C'},"
      "{'c':'/created_at','n':'/D'},{'c':'/tags','n':'/E'},{'c':'/resource_type','n':'/F'}",
-     ""},
+     "", ""},
     {"copy in a list of parameters", true,
      "{'c':'/name','n':'/A'},{'c':'/aggregation_interval','n':'/B'},{'c':'/index','n':'/C'},"
      "{'c':'/resource_type','n':'/F'}",
-     ""},
+     "", ""},
     {"enum", false,
      "{'c':'/traffic_type','n':'/A','codec':'enum','enum':'traffic'},"
      "{'c':'/enabled','n':'/B'},"
@@ -47,52 +47,87 @@ static const struct small {
      "['disabled','up',{'when':{'/enabled':false}}],['active','up','read'],['creating','new'],"
      "['updating','busy'],['deleting','going'],['deleted','going','write'],['failed','bad']],"
      "'otherwise':'unknown'},"
-     "'truth':{'pairs':[[true,'yes'],[false,false]]}"},
+     "'truth':{'pairs':[[true,'yes'],[false,false]]}",
+     ""},
     {"enum in a list of parameters", true,
      "{'c':'/traffic_type','n':'/A','codec':'enum','enum':'traffic'},"
      "{'c':'/index','n':'/D','codec':'enum','enum':'truth'}",
      "'traffic':{'pairs':[['all','ALL'],['accept','IN'],['reject','OUT'],['all','any','read']]},"
-     "'truth':{'pairs':[[true,'yes'],[false,false]]}"},
-    {"scale", false, "{'c':'/aggregation_interval','n':'/A','codec':'scale','factor':60}", ""},
-    {"scale in a list of parameters", true,
-     "{'c':'/aggregation_interval','n':'/A','codec':'scale','factor':60}", ""},
-    {"bool_text", false, "{'c':'/index','n':'/A','codec':'bool_text','true':'On','false':'Off'}",
+     "'truth':{'pairs':[[true,'yes'],[false,false]]}",
      ""},
+    {"scale", false, "{'c':'/aggregation_interval','n':'/A','codec':'scale','factor':60}", "", ""},
+    {"scale in a list of parameters", true,
+     "{'c':'/aggregation_interval','n':'/A','codec':'scale','factor':60}", "", ""},
+    {"bool_text", false, "{'c':'/index','n':'/A','codec':'bool_text','true':'On','false':'Off'}",
+     "", ""},
     {"bool_text in a list of parameters", true,
-     "{'c':'/index','n':'/A','codec':'bool_text','true':'On','false':'Off'}", ""},
-    {"kv_list", false, "{'c':'/tags','n':'/In/A','codec':'kv_list','key':'K','value':'V'}", ""},
-    {"indexed", true, "{'c':'/tags','n':'/A','codec':'indexed','key':'Key','value':'Value'}", ""},
+     "{'c':'/index','n':'/A','codec':'bool_text','true':'On','false':'Off'}", "", ""},
+    {"kv_list", false, "{'c':'/tags','n':'/In/A','codec':'kv_list','key':'K','value':'V'}", "", ""},
+    {"indexed", true, "{'c':'/tags','n':'/A','codec':'indexed','key':'Key','value':'Value'}", "",
+     ""},
     {"wrap", false,
      "{'c':'/name','n':'/A','codec':'wrap'},{'c':'/aggregation_interval','n':'/B','codec':'wrap'}",
-     ""},
+     "", ""},
     {"join", false,
      "{'c':['/destination/group','/destination/stream','/destination/id'],'n':'/A',"
      "'codec':'join','pattern':'arn:{0}/{1}::{2}'}",
-     ""},
+     "", ""},
     {"join in a list of parameters", true,
      "{'c':['/destination/group','/destination/stream','/destination/id'],'n':'/A',"
      "'codec':'join','pattern':'arn:{0}/{1}::{2}'}",
-     ""},
+     "", ""},
     {"time", false,
      "{'c':'/created_at','n':'/A','codec':'time','format':'DD.MM.YYYY hh:mm:ss'},"
      "{'c':'/updated_at','n':'/B','codec':'time','format':'YYYYMMDDThhmmss[.f]Z'}",
-     ""},
+     "", ""},
     {"const", false,
      "{'c':'/destination/type','n':'/A','codec':'const','canonical':'s3','native':'store'},"
      "{'c':'/aggregation_interval','codec':'const','canonical':600},"
      "{'n':'/B','codec':'const','native':7}",
-     ""},
+     "", ""},
     {"const in a list of parameters", true,
      "{'c':'/destination/type','n':'/A','codec':'const','canonical':'s3','native':'store'},"
      "{'c':'/aggregation_interval','codec':'const','canonical':600},"
      "{'n':'/B','codec':'const','native':7}",
-     ""},
+     "", ""},
     {"parameter", false,
      "{'c':'/parent_id','codec':'parameter','parameter':'place'},"
      "{'n':'/A','codec':'parameter','parameter':'place','direction':'reply'}",
-     ""},
+     "", ""},
     {"parameter in a list of parameters", true,
-     "{'c':'/parent_id','codec':'parameter','parameter':'place'}", ""},
+     "{'c':'/parent_id','codec':'parameter','parameter':'place'}", "", ""},
+    {"prefix", false,
+     "{'c':'/resource_id','n':'/A'},{'c':'/resource_type','n':'/A','codec':'prefix','enum':'kind',"
+     "'derived':true}",
+     "'kind':{'pairs':[['router','r-'],['router_attachment','r-at-'],['vpc','v-'],['subnet','s-'],"
+     "['interface','i-'],['vpc','net-','read']]}",
+     ""},
+    {"one out of a kv_list", false,
+     "{'c':'/tags','n':'/In/A','codec':'kv_list','key':'K','value':'V'},"
+     "{'c':'/name','n':'/In/A','codec':'kv_list','key':'K','value':'V','one':'Name'}",
+     "", ""},
+    {"one out of an indexed list", true,
+     "{'c':'/tags','n':'/A','codec':'indexed','key':'Key','value':'Value'},"
+     "{'c':'/name','n':'/A','codec':'indexed','key':'Key','value':'Value','one':'Name'},"
+     "{'n':'/B','codec':'const','native':'log','with':'/A'}",
+     "", ""},
+    {"what a missing member stands for", true,
+     "{'c':'/traffic_type','n':'/A','codec':'enum','enum':'traffic','absent':'all'},"
+     "{'c':'/resource_type','n':'/F'},"
+     "{'c':'/aggregation_interval','n':'/B','default':60,"
+     "'default_if':{'/resource_type':['router','router_attachment']}}",
+     "'traffic':{'pairs':[['all','ALL'],['accept','IN'],['reject','OUT']]}", ""},
+    {"lacks with conditions", false,
+     "{'c':'/resource_type','n':'/F'},{'c':'/traffic_type','n':'/A'},"
+     "{'c':'/destination/group','n':'/B'},{'c':'/destination/arn','n':'/C'},"
+     "{'c':'/aggregation_interval','n':'/D'}",
+     "",
+     "{'c':'/traffic_type','when':{'/resource_type':['router','router_attachment']},"
+     "'unless':['all'],'reason':'none'},"
+     "{'c':'/destination/group','when':{'/destination/arn':'*'},'reason':'either'},"
+     "{'c':'/aggregation_interval','words':[600],'when':{'/resource_type':'router'},"
+     "'reason':'slow'},"
+     "{'c':'/aggregation_interval','words':[60],'when':{'/resource_type':null},'reason':'fast'},"},
 };
 
 static const char before[] =
@@ -154,6 +189,7 @@ static struct slu_table *load(const struct small *small)
     slu_buf_init(&text, 0);
     add_quoted(&text, before, small->flat ? "query" : "json", small->enums, small->fields);
     add_lacks(&text, small->fields);
+    add_quoted(&text, "%s", small->lacks);
     add_quoted(&text, after, small->flat ? "" : "/Log");
     table = slu_table_load_text(SLU_STR("small"), slu_buf_str(&text), &mistakes);
     for (const struct slu_mistake *m = mistakes.first; m; m = m->next)
@@ -273,15 +309,18 @@ static bool by_rule(const struct trial *trial, const struct slu_row *row,
 {
     bool nothing = !was || (trial->side == SLU_REQUEST && was->kind == SLU_NULL);
 
-    if (nothing && (!is || row->codec == SLU_CODEC_CONST || row->codec == SLU_CODEC_PARAMETER))
+    if (nothing && (!is || row->derived || row->absent || row->fallback ||
+                    row->codec == SLU_CODEC_CONST || row->codec == SLU_CODEC_PARAMETER))
         return true;
     if (slu_value_is(was, SLU_NULL) &&
-        (row->codec == SLU_CODEC_CONST || row->codec == SLU_CODEC_PARAMETER))
+        (row->derived || row->codec == SLU_CODEC_CONST || row->codec == SLU_CODEC_PARAMETER))
         return true;
     if (row->codec == SLU_CODEC_JOIN && slu_value_is(was, SLU_NULL) && !is)
         return true;
     if (row->codec == SLU_CODEC_INDEXED && was && was->count == 0 && !is)
         return true;
+    if (row->shared && (!was || was->kind == SLU_NULL) && (!is || is->count == 0))
+        return true; /* where a part of the list is there, so is its rest */
     return one_way(row, was, true);
 }
 
@@ -340,7 +379,8 @@ static bool native_by_rule(const struct trial *trial, struct slu_str pointer, st
 
         if (!mine)
             continue;
-        if (one_way(row, was, false) ||
+        if (one_way(row, was, false) || (!was && (row->absent || row->fallback)) ||
+            (was && row->with.count) ||
             (!was && (row->codec == SLU_CODEC_CONST || row->codec == SLU_CODEC_PARAMETER)))
             return true;
         for (size_t k = 0; k < row->slot_count; k++)
@@ -412,6 +452,22 @@ static int64_t some_integer(int64_t factor)
     if (draw_one_in(&draw, 6))
         return edges[draw_below(&draw, SLU_COUNT(edges))];
     return ((int64_t)draw_below(&draw, 2000000) - 1000000) * factor;
+}
+
+/* A text that begins as the table knows, and what that says; now and then what it does not. */
+static void draw_prefixed(const struct trial *trial, const struct slu_row *row,
+                          struct slu_value *document)
+{
+    const struct slu_pair *pair =
+        &row->words->pairs[draw_below(&draw, (uint32_t)row->words->count)];
+    struct slu_str begun = slu_arena_join(&arena, pair->native->text, draw_text(&draw, 0, 4));
+
+    if (draw_one_in(&draw, ODD))
+        return;
+    slu_value_set(document, SLU_STR("resource_id"), slu_value_string(&arena, begun));
+    if (!draw_one_in(&draw, ODD))
+        slu_value_set(document, trial->table->slots[row->slot].name,
+                      slu_value_copy(&arena, slu_words_begin(row->words, begun)->canonical));
 }
 
 /* Letters, digits and a few signs: what stands between the signs of a pattern. */
@@ -495,6 +551,8 @@ static struct slu_value *random_canonical(const struct trial *trial)
         for (size_t k = 0; k < row->slot_count; k++)
             if (row->slot_count == 1 || !draw_one_in(&draw, 30))
                 put_canonical(trial, document, row->slots[k], canonical_of(row, row->slots[k]));
+        if (row->codec == SLU_CODEC_PREFIX)
+            draw_prefixed(trial, row, document);
     }
     return document;
 }
@@ -514,6 +572,8 @@ static struct slu_value *native_list(const struct slu_row *row)
     struct slu_value *list = slu_value_new(&arena, SLU_ARRAY);
     struct slu_value *tags = draw_tags_within(&draw, NULL);
 
+    if (row->shared && draw_one_in(&draw, 2))
+        slu_value_set(tags, SLU_STR("Name"), text(draw_text(&draw, 0, 8)));
     slu_value_each (tag, tags) {
         struct slu_value *item = slu_value_new(&arena, SLU_OBJECT);
 
@@ -533,6 +593,8 @@ static void put_indexed(const struct slu_row *row, struct slu_value *place)
     struct slu_value *tags = draw_tags_within(&draw, NULL);
     unsigned number = draw_one_in(&draw, 20) ? 2 : 1;
 
+    if (row->shared && draw_one_in(&draw, 2))
+        slu_value_set(tags, SLU_STR("Name"), text(draw_text(&draw, 0, 8)));
     slu_value_each (tag, tags) {
         const char *zero = draw_one_in(&draw, 40) ? "0" : "";
 
@@ -589,6 +651,7 @@ static struct slu_value *native_of(const struct trial *trial, const struct slu_r
         for (uint32_t i = draw_one_in(&draw, 20) ? draw_below(&draw, 3) : 1; i; i--)
             slu_value_append(list, canonical_of(row, row->slot));
         return list;
+    case SLU_CODEC_PREFIX:
     case SLU_CODEC_INDEXED:
     case SLU_CODEC_COUNT:
         break;
@@ -604,8 +667,8 @@ static struct slu_value *random_native(const struct trial *trial)
     for (size_t i = 0; i < trial->rows->count; i++) {
         const struct slu_row *row = trial->rows->writing[i];
 
-        if (!row->has_n || draw_one_in(&draw, 10))
-            continue;
+        if (!row->has_n || row->one.p || row->codec == SLU_CODEC_PREFIX || draw_one_in(&draw, 10))
+            continue; /* the row for the rest, and the one it derives from, draw for both */
         if (row->codec == SLU_CODEC_INDEXED)
             put_indexed(row, place);
         else
@@ -866,6 +929,72 @@ static const struct edge {
     {"parameter", true, "{'parent_id':'there'}", "{'A':'here'}", "/parent_id"},
     {"parameter", true, "{'native':{'A':'there'}}", "{'A':'there'}", ""},
     {"parameter", false, "{'A':'here'}", "{'parent_id':'here','native':{'A':'here'}}", ""},
+    {"prefix", true, "{'resource_id':'r-at-1','resource_type':'router_attachment'}",
+     "{'A':'r-at-1'}", ""},
+    {"prefix", true, "{'resource_id':'r-at-1','resource_type':'router'}", "{'A':'r-at-1'}",
+     "/resource_type"},
+    {"prefix", true, "{'resource_type':'router'}", "{}", "/resource_type"},
+    {"prefix", false, "{'A':'r-a'}", "{'resource_type':'router','resource_id':'r-a'}", ""},
+    {"prefix", false, "{'A':'net-1'}", "{'resource_type':'vpc','resource_id':'net-1'}", ""},
+    {"prefix", false, "{'A':'x-1'}",
+     "{'resource_type':null,'resource_id':'x-1','native':{'A':'x-1'}}", "/resource_type"},
+    {"one out of a kv_list", true, "{'name':'n','tags':{'a':'1'}}",
+     "{'In':{'A':[{'K':'Name','V':'n'},{'K':'a','V':'1'}]}}", ""},
+    {"one out of a kv_list", true, "{'name':'n'}", "{'In':{'A':[{'K':'Name','V':'n'}]}}", ""},
+    {"one out of a kv_list", true, "{'name':null,'tags':null}", "{'In':{'A':null}}", ""},
+    {"one out of a kv_list", true, "{'name':'n','tags':null}",
+     "{'In':{'A':[{'K':'Name','V':'n'}]}}", ""},
+    {"one out of a kv_list", true, "{'name':'n','tags':{'Name':'n','a':'1'}}",
+     "{'In':{'A':[{'K':'Name','V':'n'},{'K':'a','V':'1'}]}}", "/tags/Name"},
+    {"one out of a kv_list", true, "{'tags':{'Name':'n'}}", "{'In':{'A':[]}}", "/tags/Name"},
+    {"one out of a kv_list", false, "{'In':{'A':[{'K':'a','V':'1'},{'K':'Name','V':''}]}}",
+     "{'name':'','tags':{'a':'1'}}", ""},
+    {"one out of a kv_list", false, "{'In':{'A':[]}}", "{'tags':{}}", ""},
+    {"one out of a kv_list", false,
+     "{'In':{'A':[{'K':'Name','V':'1'},{'K':'Name','V':'2'},{'K':'a','V':'1'}]}}",
+     "{'name':null,'tags':{'a':'1'},'native':{'In':{'A':[{'K':'Name','V':'1'},"
+     "{'K':'Name','V':'2'},{'K':'a','V':'1'}]}}}",
+     "/name"},
+    {"one out of an indexed list", true, "{'name':'n','tags':{'a':'1'}}",
+     "{'A.1.Key':'Name','A.1.Value':'n','A.2.Key':'a','A.2.Value':'1','B':'log'}", ""},
+    {"one out of an indexed list", true, "{}", "{}", ""},
+    {"one out of an indexed list", true, "{'name':'n'}",
+     "{'A.1.Key':'Name','A.1.Value':'n','B':'log'}", ""},
+    {"one out of an indexed list", true, "{'tags':{'Name':'n'}}", "{}", "/tags/Name"},
+    {"one out of an indexed list", false,
+     "{'A.1.Key':'a','A.1.Value':'1','A.2.Key':'Name','A.2.Value':'n','B':'log'}",
+     "{'name':'n','tags':{'a':'1'}}", ""},
+    {"one out of an indexed list", false, "{'A.1.Key':'Name','A.1.Value':'n','B':'log'}",
+     "{'name':'n'}", ""},
+    {"one out of an indexed list", false, "{'A.1.Key':'Name','B':'Log'}",
+     "{'native':{'A.1.Key':'Name','B':'Log'}}", "/tags /name "},
+    {"what a missing member stands for", true, "{'resource_type':'router'}",
+     "{'F':'router','B':'60'}", ""},
+    {"what a missing member stands for", true, "{'resource_type':'vpc'}", "{'F':'vpc'}", ""},
+    {"what a missing member stands for", true,
+     "{'resource_type':'router_attachment','aggregation_interval':600,'traffic_type':'all'}",
+     "{'A':'ALL','F':'router_attachment','B':'600'}", ""},
+    {"what a missing member stands for", false, "{'F':'router'}",
+     "{'resource_type':'router','traffic_type':'all'}", ""},
+    {"what a missing member stands for", false, "{'A':'OUT'}", "{'traffic_type':'reject'}", ""},
+    {"lacks with conditions", true, "{'resource_type':'router','traffic_type':'all'}",
+     "{'F':'router'}", ""},
+    {"lacks with conditions", true, "{'resource_type':'router','traffic_type':'reject'}",
+     "{'F':'router'}", "/traffic_type"},
+    {"lacks with conditions", true, "{'resource_type':'vpc','traffic_type':'reject'}",
+     "{'F':'vpc','A':'reject'}", ""},
+    {"lacks with conditions", true, "{'destination':{'group':'g','arn':'a'}}", "{'C':'a'}",
+     "/destination/group"},
+    {"lacks with conditions", true, "{'destination':{'group':'g','arn':null}}",
+     "{'B':'g','C':null}", ""},
+    {"lacks with conditions", true, "{'resource_type':'router','aggregation_interval':600}",
+     "{'F':'router'}", "/aggregation_interval"},
+    {"lacks with conditions", true, "{'resource_type':'router','aggregation_interval':60}",
+     "{'F':'router','D':60}", ""},
+    {"lacks with conditions", true, "{'aggregation_interval':60}", "{}", "/aggregation_interval"},
+    {"lacks with conditions", false, "{'F':'router'}",
+     "{'resource_type':'router','traffic_type':null}", ""},
+    {"lacks with conditions", false, "{'F':'vpc'}", "{'resource_type':'vpc'}", ""},
     {"parameter", false, "{'A':'there'}", "{'parent_id':'here','native':{'A':'there'}}", ""},
 };
 
