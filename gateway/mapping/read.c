@@ -421,9 +421,7 @@ void slu_run_assume(struct slu_run *run)
 void slu_run_fill_lacking(struct slu_run *run)
 {
     for (uint8_t i = 0; i < run->table->slot_count; i++)
-        if (run->rows->lacking >> i & 1 ||
-            (run->table->slots[i].parent == SLU_NO_SLOT && run->table->slots[i].member->in_reply &&
-             slu_run_lacks(run, i, run->slots)))
+        if (run->rows->lacking >> i & 1 || slu_run_null_here(run, i))
             set_null(run, i);
 }
 

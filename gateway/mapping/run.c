@@ -201,6 +201,12 @@ bool slu_run_lacks(const struct slu_run *run, uint8_t slot, const struct slu_val
     return false;
 }
 
+bool slu_run_null_here(const struct slu_run *run, uint8_t slot)
+{
+    return run->side == SLU_REPLY && run->table->slots[slot].parent == SLU_NO_SLOT &&
+           run->table->slots[slot].member->in_reply && slu_run_lacks(run, slot, run->slots);
+}
+
 void slu_losses_init(struct slu_losses *losses, struct slu_arena *arena, bool lenient)
 {
     *losses = (struct slu_losses){.arena = arena, .lenient = lenient};

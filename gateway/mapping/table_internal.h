@@ -529,6 +529,8 @@ const struct slu_value *slu_row_default(const struct slu_run *run, const struct 
 /* Does a `cannot` with a condition speak about the whole member, these members being as they are?
  */
 bool slu_run_lacks(const struct slu_run *run, uint8_t slot, const struct slu_value *const *slots);
+/* Is it null in this reply because of such a `cannot`? */
+bool slu_run_null_here(const struct slu_run *run, uint8_t slot);
 /* Like slu_path_put(), but "0" makes an array of one. */
 bool slu_run_place(struct slu_arena *arena, const struct slu_path *path, struct slu_value *root,
                    struct slu_value *value);

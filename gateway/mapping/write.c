@@ -244,7 +244,7 @@ static const struct slu_value *value_for(struct slu_run *run, const struct slu_r
         return NULL;
     }
     if (value->kind == SLU_NULL) {
-        if (row->derived)
+        if (row->derived || slu_run_null_here(run, row->slot))
             return NULL;
         if (run->side == SLU_REQUEST)
             clear(run, row, value);

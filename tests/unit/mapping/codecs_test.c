@@ -114,6 +114,7 @@ static const struct small {
     {"what a missing member stands for", true,
      "{'c':'/traffic_type','n':'/A','codec':'enum','enum':'traffic','absent':'all'},"
      "{'c':'/resource_type','n':'/F'},"
+     "{'c':'/name','n':'/N','default':'x','default_if':{'/index':'*'}},{'c':'/index','n':'/I'},"
      "{'c':'/aggregation_interval','n':'/B','default':60,"
      "'default_if':{'/resource_type':['router','router_attachment']}}",
      "'traffic':{'pairs':[['all','ALL'],['accept','IN'],['reject','OUT']]}", ""},
@@ -122,9 +123,9 @@ static const struct small {
      "{'c':'/destination/group','n':'/B'},{'c':'/destination/arn','n':'/C'},"
      "{'c':'/aggregation_interval','n':'/D'}",
      "",
-     "{'c':'/traffic_type','when':{'/resource_type':['router','router_attachment']},"
+     "{'c':'/traffic_type','when':{'/resource_type':'router'},"
      "'unless':['all'],'reason':'none'},"
-     "{'c':'/destination/group','when':{'/destination/arn':'*'},'reason':'either'},"
+     "{'c':'/destination/group','when':{'/destination/arn':null},'reason':'both'},"
      "{'c':'/aggregation_interval','words':[600],'when':{'/resource_type':'router'},"
      "'reason':'slow'},"
      "{'c':'/aggregation_interval','words':[60],'when':{'/resource_type':null},'reason':'fast'},"},
@@ -304,6 +305,22 @@ static bool one_way(const struct slu_row *row, const struct slu_value *word, boo
     return false;
 }
 
+/* What a lack's "unless" asks for, the cloud does anyway. */
+static bool lets_through(const struct trial *trial, uint8_t slot, const struct slu_value *value)
+{
+    bool nothing = !value || value->kind == SLU_NULL;
+
+    for (size_t i = 0; nothing && i < trial->rows->lack_count; i++)
+        if (trial->rows->lacks[i]->slot == slot && trial->rows->lacks[i]->when_count)
+            return true; /* as a reply says */
+    for (size_t i = 0; !nothing && i < trial->rows->lack_count; i++)
+        for (size_t k = 0; k < trial->rows->lacks[i]->unless_count; k++)
+            if (trial->rows->lacks[i]->slot == slot &&
+                slu_value_equal(trial->rows->lacks[i]->unless[k], value))
+                return true;
+    return false;
+}
+
 static bool by_rule(const struct trial *trial, const struct slu_row *row,
                     const struct slu_value *was, const struct slu_value *is)
 {
@@ -318,6 +335,8 @@ static bool by_rule(const struct trial *trial, const struct slu_row *row,
     if (row->codec == SLU_CODEC_JOIN && slu_value_is(was, SLU_NULL) && !is)
         return true;
     if (row->codec == SLU_CODEC_INDEXED && was && was->count == 0 && !is)
+        return true;
+    if (slu_value_is(is, SLU_NULL) && lets_through(trial, row->slot, was))
         return true;
     if (row->shared && (!was || was->kind == SLU_NULL) && (!is || is->count == 0))
         return true; /* where a part of the list is there, so is its rest */
@@ -384,7 +403,8 @@ static bool native_by_rule(const struct trial *trial, struct slu_str pointer, st
             (!was && (row->codec == SLU_CODEC_CONST || row->codec == SLU_CODEC_PARAMETER)))
             return true;
         for (size_t k = 0; k < row->slot_count; k++)
-            if (told(trial->table->slots[row->slots[k]].pointer))
+            if (told(trial->table->slots[row->slots[k]].pointer) ||
+                (was && lets_through(trial, row->slots[k], was)))
                 return true;
     }
     return false;
@@ -567,13 +587,24 @@ static struct slu_value *as_spoken(const struct trial *trial, struct slu_value *
     return text(value->kind == SLU_NUMBER ? value->text : SLU_STR("odd"));
 }
 
-static struct slu_value *native_list(const struct slu_row *row)
+/* What a row takes out of a shared list stands first, where it is written. */
+static struct slu_value *some_tags(const struct slu_row *row)
 {
-    struct slu_value *list = slu_value_new(&arena, SLU_ARRAY);
-    struct slu_value *tags = draw_tags_within(&draw, NULL);
+    struct slu_value *tags = slu_value_new(&arena, SLU_OBJECT);
+    const struct slu_value *others = draw_tags_within(&draw, NULL);
 
     if (row->shared && draw_one_in(&draw, 2))
         slu_value_set(tags, SLU_STR("Name"), text(draw_text(&draw, 0, 8)));
+    slu_value_each (other, others)
+        slu_value_set(tags, other->name, text(other->text));
+    return tags;
+}
+
+static struct slu_value *native_list(const struct slu_row *row)
+{
+    struct slu_value *list = slu_value_new(&arena, SLU_ARRAY);
+    struct slu_value *tags = some_tags(row);
+
     slu_value_each (tag, tags) {
         struct slu_value *item = slu_value_new(&arena, SLU_OBJECT);
 
@@ -590,11 +621,9 @@ static struct slu_value *native_list(const struct slu_row *row)
 
 static void put_indexed(const struct slu_row *row, struct slu_value *place)
 {
-    struct slu_value *tags = draw_tags_within(&draw, NULL);
+    struct slu_value *tags = some_tags(row);
     unsigned number = draw_one_in(&draw, 20) ? 2 : 1;
 
-    if (row->shared && draw_one_in(&draw, 2))
-        slu_value_set(tags, SLU_STR("Name"), text(draw_text(&draw, 0, 8)));
     slu_value_each (tag, tags) {
         const char *zero = draw_one_in(&draw, 40) ? "0" : "";
 
@@ -617,6 +646,23 @@ static struct slu_value *native_time(const struct slu_row *row)
     if (!slu_time_write(&arena, row->format, draw_time(&draw, draw_takes_fraction(row)), &spelled))
         fail_msg("a time that cannot be written");
     return text(spelled);
+}
+
+/* Where another row derives a word from the text's beginning, mostly a beginning that it knows. */
+static struct slu_value *begun_by(const struct trial *trial, const struct slu_row *row,
+                                  struct slu_value *value)
+{
+    for (size_t i = 0; i < trial->rows->count; i++) {
+        const struct slu_row *other = trial->rows->writing[i];
+        const struct slu_pair *pair;
+
+        if (other->codec != SLU_CODEC_PREFIX || value->kind != SLU_STRING ||
+            !slu_str_eq(other->n.pointer, row->n.pointer) || draw_one_in(&draw, ODD))
+            continue;
+        pair = &other->words->pairs[draw_below(&draw, (uint32_t)other->words->count)];
+        value->text = slu_arena_join(&arena, pair->native->text, value->text);
+    }
+    return value;
 }
 
 static struct slu_value *native_of(const struct trial *trial, const struct slu_row *row)
@@ -645,7 +691,7 @@ static struct slu_value *native_of(const struct trial *trial, const struct slu_r
     case SLU_CODEC_PARAMETER:
         return text(SLU_STR("here"));
     case SLU_CODEC_COPY:
-        return canonical_of(row, row->slot);
+        return begun_by(trial, row, canonical_of(row, row->slot));
     case SLU_CODEC_WRAP:
         list = slu_value_new(&arena, SLU_ARRAY);
         for (uint32_t i = draw_one_in(&draw, 20) ? draw_below(&draw, 3) : 1; i; i--)
@@ -974,6 +1020,8 @@ static const struct edge {
     {"what a missing member stands for", true,
      "{'resource_type':'router_attachment','aggregation_interval':600,'traffic_type':'all'}",
      "{'A':'ALL','F':'router_attachment','B':'600'}", ""},
+    {"what a missing member stands for", true, "{'index':false}", "{'N':'x','I':'false'}", ""},
+    {"what a missing member stands for", true, "{'index':null}", "{}", ""},
     {"what a missing member stands for", false, "{'F':'router'}",
      "{'resource_type':'router','traffic_type':'all'}", ""},
     {"what a missing member stands for", false, "{'A':'OUT'}", "{'traffic_type':'reject'}", ""},
@@ -983,10 +1031,10 @@ static const struct edge {
      "{'F':'router'}", "/traffic_type"},
     {"lacks with conditions", true, "{'resource_type':'vpc','traffic_type':'reject'}",
      "{'F':'vpc','A':'reject'}", ""},
-    {"lacks with conditions", true, "{'destination':{'group':'g','arn':'a'}}", "{'C':'a'}",
+    {"lacks with conditions", true, "{'destination':{'group':'g','arn':'a'}}", "{'B':'g','C':'a'}",
+     ""},
+    {"lacks with conditions", true, "{'destination':{'group':'g','arn':null}}", "{'C':null}",
      "/destination/group"},
-    {"lacks with conditions", true, "{'destination':{'group':'g','arn':null}}",
-     "{'B':'g','C':null}", ""},
     {"lacks with conditions", true, "{'resource_type':'router','aggregation_interval':600}",
      "{'F':'router'}", "/aggregation_interval"},
     {"lacks with conditions", true, "{'resource_type':'router','aggregation_interval':60}",

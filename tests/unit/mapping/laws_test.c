@@ -203,11 +203,14 @@ static struct slu_value *wild_canonical(struct law *law)
 
 /* ---- a sound canonical flow log ---- */
 
-static bool lacks(const struct law *law, uint8_t slot, const struct slu_value *value)
+static bool lacks(const struct law *law, const struct slu_run *run, uint8_t slot,
+                  const struct slu_value *value)
 {
     for (size_t i = 0; i < law->rows->lack_count; i++) {
         const struct slu_lack *lack = law->rows->lacks[i];
 
+        if (!slu_conditions_hold(lack->when, lack->when_count, run->slots))
+            continue;
         for (size_t k = 0; lack->slot == slot && k < lack->word_count; k++)
             if (slu_value_equal(lack->words[k], value))
                 return true;
@@ -225,13 +228,13 @@ static struct slu_value *sound_enum(struct law *law, const struct slu_run *run,
         const struct slu_pair *pair = &row->words->pairs[below(law, (uint32_t)row->words->count)];
 
         pair = slu_words_write(row->words, pair->canonical, run->flat, run->slots);
-        if (pair && pair->read && !lacks(law, row->slot, pair->canonical))
+        if (pair && pair->read && !lacks(law, run, row->slot, pair->canonical))
             return slu_value_share(&law->arena, pair->canonical);
     }
     return NULL;
 }
 
-static struct slu_value *sound_word(struct law *law, uint8_t slot)
+static struct slu_value *sound_word(struct law *law, const struct slu_run *run, uint8_t slot)
 {
     const struct slu_member *member = law->table->slots[slot].member;
     uint32_t count = 0;
@@ -241,13 +244,14 @@ static struct slu_value *sound_word(struct law *law, uint8_t slot)
     for (int tries = 0; tries < DRAW_TRIES; tries++) {
         struct slu_value *word = text_value(law, slu_str_of(member->words[below(law, count)]));
 
-        if (!lacks(law, slot, word))
+        if (!lacks(law, run, slot, word))
             return word;
     }
     return NULL;
 }
 
-static struct slu_value *sound_plain(struct law *law, const struct slu_row *row)
+static struct slu_value *sound_plain(struct law *law, const struct slu_run *run,
+                                     const struct slu_row *row)
 {
     struct slu_value *tags;
 
@@ -255,7 +259,7 @@ static struct slu_value *sound_plain(struct law *law, const struct slu_row *row)
     case SLU_MEMBER_TEXT:
         return text_value(law, draw_within(&law->draw, row->limits));
     case SLU_MEMBER_WORD:
-        return sound_word(law, row->slot);
+        return sound_word(law, run, row->slot);
     case SLU_MEMBER_INTEGER:
         return slu_value_int(&law->arena,
                              draw_integer_within(&law->draw, row->limits,
@@ -310,7 +314,7 @@ static struct slu_value *sound_value(struct law *law, struct slu_run *run,
         return slu_value_share(&law->arena, row->canonical);
     if (row->codec == SLU_CODEC_PARAMETER)
         return text_value(law, slu_vars_get(&law->vars, row->parameter));
-    return sound_plain(law, row);
+    return sound_plain(law, run, row);
 }
 
 static void sound_join(struct law *law, struct slu_run *run, const struct slu_row *row)
@@ -338,36 +342,61 @@ static bool odd_word(struct law *law, struct slu_run *run, const struct slu_row 
 
 static bool wanted(struct law *law, const struct slu_run *run, const struct slu_row *row)
 {
-    return row->codec == SLU_CODEC_CONST || row->codec == SLU_CODEC_PARAMETER || row->fallback ||
-           row->derived || row->required ||
+    return row->codec == SLU_CODEC_CONST || row->codec == SLU_CODEC_PARAMETER ||
+           slu_row_default(run, row) || row->absent || row->derived || row->required ||
            (row->required_if_count &&
             slu_conditions_hold(row->required_if, row->required_if_count, run->slots)) ||
            !one_in(law, 3);
+}
+
+/* A part of a shared list: where one is there the rest is, if only empty, and none is a null. */
+static void sound_share(struct law *law, struct slu_run *run, const struct slu_row *row)
+{
+    run->slots[row->slot] = sound_value(law, run, row);
+    for (size_t i = 0; row->one.p && i < law->rows->count; i++)
+        if (slu_rows_share(row, law->rows->writing[i]) && !law->rows->writing[i]->one.p &&
+            !run->slots[law->rows->writing[i]->slot] && row->codec == SLU_CODEC_KV_LIST)
+            run->slots[law->rows->writing[i]->slot] = slu_value_new(&law->arena, SLU_OBJECT);
+}
+
+/* Where the cloud lacks the member, the rest being what it is, a reply says null. */
+static bool left_out(struct law *law, struct slu_run *run, const struct slu_row *row)
+{
+    if (row->slot_count != 1 || !slu_run_lacks(run, row->slot, run->slots))
+        return false;
+    if (law->side == SLU_REPLY)
+        run->slots[row->slot] = slu_value_new(&law->arena, SLU_NULL);
+    return true;
 }
 
 static void sound_row(struct law *law, struct slu_run *run, const struct slu_row *row,
                       struct slu_value *native)
 {
     bool completed = row->codec == SLU_CODEC_CONST || row->codec == SLU_CODEC_PARAMETER ||
-                     row->fallback || row->derived;
+                     slu_row_default(run, row) || row->absent || row->derived;
 
-    if (row->slot_count == 0 || !wanted(law, run, row) || odd_word(law, run, row, native))
+    if (row->slot_count == 0 || left_out(law, run, row) || !wanted(law, run, row) ||
+        odd_word(law, run, row, native))
         return;
-    if (law->side == SLU_REPLY && !completed && one_in(law, 12))
+    if (law->side == SLU_REPLY && !completed && !row->shared && one_in(law, 12))
         for (size_t i = 0; i < row->slot_count; i++)
             run->slots[row->slots[i]] = slu_value_new(&law->arena, SLU_NULL);
     else if (row->slot_count > 1)
         sound_join(law, run, row);
+    else if (row->shared)
+        sound_share(law, run, row);
     else
         run->slots[row->slot] = sound_value(law, run, row);
 }
 
 /* Rows that look at others come behind them. */
-static int rank(const struct slu_row *row)
+static int rank(const struct law *law, const struct slu_row *row)
 {
-    return row->derived                            ? 3
-           : row->words && row->words->conditional ? 2
-                                                   : row->required_if_count > 0;
+    bool looks = row->required_if_count || row->default_if_count;
+
+    for (size_t i = 0; i < law->rows->lack_count; i++)
+        looks |= law->rows->lacks[i]->when_count && law->rows->lacks[i]->slot == row->slot;
+    return row->derived ? 3 : row->words && row->words->conditional ? 2 : looks;
 }
 
 /* What a reply that is written repeats of the target, and what nobody maps. */
@@ -405,7 +434,7 @@ static struct slu_value *sound_canonical(struct law *law)
                  &law->there, &law->mistakes);
     for (int turn = 0; turn < 4; turn++)
         for (size_t i = 0; i < law->rows->count; i++)
-            if (rank(law->rows->writing[i]) == turn)
+            if (rank(law, law->rows->writing[i]) == turn)
                 sound_row(law, &run, law->rows->writing[i], native);
     if (law->side == SLU_REPLY)
         slu_run_fill_lacking(&run);
@@ -452,7 +481,7 @@ static bool lets_through(const struct law *law, uint8_t slot, const struct slu_v
 static bool completes(const struct slu_row *row)
 {
     return row && (row->codec == SLU_CODEC_CONST || row->codec == SLU_CODEC_PARAMETER ||
-                   row->fallback || row->derived);
+                   row->fallback || row->absent || row->derived);
 }
 
 static bool one_way_word(const struct slu_row *row, const struct slu_value *value, bool canonical)
@@ -766,6 +795,22 @@ static bool row_told(struct law *law, const struct slu_row *row)
     return false;
 }
 
+/* A null, or what the cloud does anyway, that is not written where the cloud lacks the member. */
+static bool left_by_rule(const struct law *law, const struct slu_row *row,
+                         const struct slu_value *was)
+{
+    const struct slu_pair *pair = row->words && !row->words->conditional && was
+                                      ? slu_words_read(row->words, was, true, NULL)
+                                      : NULL;
+
+    for (size_t i = 0; row->slot_count == 1 && i < law->rows->lack_count; i++)
+        if (law->rows->lacks[i]->slot == row->slot && law->rows->lacks[i]->when_count &&
+            (!was || was->kind == SLU_NULL ||
+             (pair && lets_through(law, row->slot, pair->canonical))))
+            return true;
+    return false;
+}
+
 /* Is the difference at this native place one that was told or that the language speaks of? */
 static bool native_by_rule(struct law *law, struct slu_str pointer, struct slu_str name,
                            const struct slu_value *was, const struct slu_value *is)
@@ -789,7 +834,7 @@ static bool native_by_rule(struct law *law, struct slu_str pointer, struct slu_s
                               slu_indexed_number(row->n.steps[row->n.count - 1], name, &rest))))
             continue;
         if (row_told(law, row) || (!was && completes(row)) ||
-            (was && is && one_way_word(row, was, false)) ||
+            (was && is && one_way_word(row, was, false)) || (!is && left_by_rule(law, row, was)) ||
             (null_was && law->side == SLU_REQUEST) ||
             (law->side == SLU_REQUEST && law->operation >= SLU_OP_ENABLE))
             return true;
