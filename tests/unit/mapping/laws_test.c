@@ -10,6 +10,9 @@
  * missing or in each other's place. Those are refused with words, or every difference was told, or
  * the language speaks of it ("explained"). Draws go on until enough documents were held.
  *
+ * Where an update sets with one call and clears with another, each call has its own documents:
+ * those of the one that clears are made of nulls.
+ *
  * What need not be told, since mappings/README.md says it: a null in a create request is nothing; a
  * null in an update clears; a member that the cloud lacks is null in replies; constants, parameters
  * and defaults are completed; pairs marked "read" or "write" go one way.
@@ -89,7 +92,9 @@ static struct slu_value *wild_tags(struct law *law, const struct slu_limits *lim
 
     for (uint32_t i = below(law, 4); i; i--)
         slu_value_set(tags, wild_text(law, limits ? limits->key : NULL),
-                      text_value(law, wild_text(law, limits ? limits->value : NULL)));
+                      law->operation == SLU_OP_UPDATE && one_in(law, 3)
+                          ? slu_value_new(&law->arena, SLU_NULL)
+                          : text_value(law, wild_text(law, limits ? limits->value : NULL)));
     return tags;
 }
 
@@ -369,6 +374,42 @@ static bool left_out(struct law *law, struct slu_run *run, const struct slu_row 
     return true;
 }
 
+static bool clearing(const struct law *law)
+{
+    return law->side == SLU_REQUEST && law->step->carries == SLU_CARRIES_NULLS;
+}
+
+/* Can a call that only clears speak of this row? */
+static bool clears(const struct law *law, const struct slu_row *row)
+{
+    return slu_row_clears(law->table, row) || row->codec == SLU_CODEC_INDEXED ||
+           row->codec == SLU_CODEC_KV_LIST;
+}
+
+/* Nulls, in the place of a value or of each tag; a null elsewhere only where it is read back. */
+static bool sound_null(struct law *law, struct slu_run *run, const struct slu_row *row)
+{
+    bool texts = law->table->slots[row->slot].member->type == SLU_MEMBER_TEXTS;
+    struct slu_value *tags;
+
+    if (!clearing(law)) {
+        if (law->operation != SLU_OP_UPDATE || law->side != SLU_REQUEST || !row->clear ||
+            law->step->carries != SLU_CARRIES_ALL || !one_in(law, 4))
+            return false;
+    } else if (!clears(law, row)) {
+        return true;
+    } else if (texts) {
+        tags = slu_value_new(&law->arena, SLU_OBJECT);
+        slu_value_set(tags, draw_text(&law->draw, 1, 6), slu_value_new(&law->arena, SLU_NULL));
+        if (one_in(law, 2))
+            slu_value_set(tags, draw_text(&law->draw, 1, 6), slu_value_new(&law->arena, SLU_NULL));
+        run->slots[row->slot] = tags;
+        return true;
+    }
+    run->slots[row->slot] = slu_value_new(&law->arena, SLU_NULL);
+    return true;
+}
+
 static void sound_row(struct law *law, struct slu_run *run, const struct slu_row *row,
                       struct slu_value *native)
 {
@@ -376,7 +417,7 @@ static void sound_row(struct law *law, struct slu_run *run, const struct slu_row
                      slu_row_default(run, row) || row->absent || row->derived;
 
     if (row->slot_count == 0 || left_out(law, run, row) || !wanted(law, run, row) ||
-        odd_word(law, run, row, native))
+        odd_word(law, run, row, native) || sound_null(law, run, row))
         return;
     if (law->side == SLU_REPLY && !completed && !row->shared && one_in(law, 12))
         for (size_t i = 0; i < row->slot_count; i++)
@@ -441,7 +482,8 @@ static struct slu_value *sound_canonical(struct law *law)
     else if (law->operation == SLU_OP_ENABLE || law->operation == SLU_OP_DISABLE)
         run.slots[slu_slot_find(law->table, SLU_STR("/enabled"))] =
             slu_value_bool(&law->arena, law->operation == SLU_OP_ENABLE);
-    sound_native(law, &run, native);
+    if (!clearing(law))
+        sound_native(law, &run, native);
     document = slu_run_assemble(&run);
     slu_must(document); /* the arena is large */
     return document;
@@ -510,6 +552,34 @@ static bool condition_moved(const struct law *law, const struct slu_row *row)
     return false;
 }
 
+/* Of an object of strings, the members that this call carries. */
+static bool same_part(const struct law *law, const struct slu_value *was,
+                      const struct slu_value *is)
+{
+    uint32_t carried = 0;
+
+    slu_value_each (child, was) {
+        if ((child->kind == SLU_NULL) != clearing(law))
+            continue;
+        carried++;
+        if (!slu_value_is(is, SLU_OBJECT) ||
+            !slu_value_equal(child, slu_value_find(is, child->name)))
+            return false;
+    }
+    return carried == (is ? is->count : 0);
+}
+
+/* What another call of the same update says. */
+static bool other_call(const struct law *law, uint8_t slot, const struct slu_value *was,
+                       const struct slu_value *is)
+{
+    if (law->side != SLU_REQUEST || law->step->carries == SLU_CARRIES_ALL || !was)
+        return false;
+    if (was->kind == SLU_OBJECT && law->table->slots[slot].member->type == SLU_MEMBER_TEXTS)
+        return same_part(law, was, is);
+    return !is && (was->kind == SLU_NULL) != clearing(law);
+}
+
 /* May `was` have become `is` without a word? */
 static bool by_rule(const struct law *law, uint8_t slot, const struct slu_value *was,
                     const struct slu_value *is)
@@ -517,6 +587,8 @@ static bool by_rule(const struct law *law, uint8_t slot, const struct slu_value 
     const struct slu_row *row = row_of(law, slot);
     bool null_is = !is || is->kind == SLU_NULL;
 
+    if (other_call(law, slot, was, is))
+        return true;
     if (!was || was->kind == SLU_NULL)
         return null_is || completes(row) ||
                (was && law->operation != SLU_OP_CREATE && law->side == SLU_REQUEST) ||
@@ -898,7 +970,7 @@ static struct slu_value *random_native(struct law *law)
     native = to_native(law, canonical, &law->there);
     if (native && wild)
         spoil(law, place_of(law, native));
-    else if (native)
+    else if (native && !clearing(law)) /* which refuses what nobody reads */
         add_extras(law, place_of(law, native));
     return native;
 }
@@ -948,6 +1020,8 @@ static void set_vars(struct law *law, struct slu_arena *arena)
     assert_true(slu_vars_set(&law->vars, SLU_STR("id"), SLU_STR("id-1")));
     assert_true(slu_vars_set(&law->vars, SLU_STR("request_id"), SLU_STR("r-1")));
     assert_true(slu_vars_set(&law->vars, SLU_STR("host"), SLU_STR("h")));
+    assert_true(slu_vars_set(&law->vars, SLU_STR("carries"),
+                             clearing(law) ? SLU_STR("nulls") : SLU_STR("values")));
 }
 
 /* Draws until enough documents were held; a generator that hardly makes any is noticed. */
@@ -966,22 +1040,19 @@ static void hold(struct law *law, void (*one)(struct law *law), const char *what
     assert_true(law->held * 100 >= law->drawn * LEAST_HELD_PERCENT);
     assert_int_equal(law->drawn, law->held + law->explained);
     for (size_t i = 0; i < law->rows->count; i++)
-        if (law->seen[i] < enough / 20)
+        if (law->seen[i] < enough / 20 && (!clearing(law) || clears(law, law->rows->writing[i])))
             fail_msg("row %zu took part in %lu documents only", law->rows->writing[i]->index,
                      law->seen[i]);
 }
 
-static void try_side(const struct slu_table *table, enum slu_operation operation,
-                     enum slu_side side, unsigned long enough)
+static void try_step(const struct slu_table *table, enum slu_operation operation,
+                     enum slu_side side, const struct slu_step *step, unsigned long enough)
 {
-    struct law law = {.table = table, .operation = operation, .side = side};
+    struct law law = {.table = table, .operation = operation, .side = side, .step = step};
     struct slu_arena values;
 
-    if (!slu_table_serves(table, operation))
-        return;
-    law.step = slu_table_main_step(table, operation, side);
     law.rows = &table->plans[operation].rows[side];
-    if (!law.step || (side == SLU_REPLY && !law.step->gives) || law.rows->count == 0)
+    if ((side == SLU_REPLY && !step->gives) || law.rows->count == 0)
         return;
     law.draw = (struct draw){seed + ((uint64_t)operation << 8) + (uint64_t)side, &law.arena};
     slu_arena_init(&values, 1 << 16);
@@ -991,6 +1062,20 @@ static void try_side(const struct slu_table *table, enum slu_operation operation
     hold(&law, native_law, "native", enough);
     slu_arena_done(&law.arena);
     slu_arena_done(&values);
+}
+
+/* The call that has the document; of an update that sets and clears apart, each. */
+static void try_side(const struct slu_table *table, enum slu_operation operation,
+                     enum slu_side side, unsigned long enough)
+{
+    const struct slu_plan *plan = &table->plans[operation];
+    const struct slu_step *main = plan->served ? slu_table_main_step(table, operation, side) : NULL;
+
+    if (main)
+        try_step(table, operation, side, main, enough);
+    for (size_t i = 0; main && side == SLU_REQUEST && i < plan->step_count; i++)
+        if (plan->steps[i].carries != SLU_CARRIES_ALL && &plan->steps[i] != main)
+            try_step(table, operation, side, &plan->steps[i], enough);
 }
 
 static void try_table(const char *path, unsigned long enough)
