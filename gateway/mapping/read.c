@@ -427,6 +427,8 @@ void slu_run_fill_lacking(struct slu_run *run)
 
 void slu_run_read(struct slu_run *run, struct slu_value *native)
 {
+    size_t before = run->mistakes->count;
+
     memset(run->slots, 0, sizeof(run->slots));
     run->unread_count = 0;
     run->native = native;
@@ -435,7 +437,8 @@ void slu_run_read(struct slu_run *run, struct slu_value *native)
     for (size_t i = 0; i < run->unread_count; i++)
         run->unread[i]->marked = false;
     native->marked = false;
-    if (native->count && !all_read(native) && slu_run_clearing(run))
+    if (native->count && !all_read(native) && slu_run_clearing(run) &&
+        run->mistakes->count == before)
         refuse_residue(run, native);
     else if (native->count && !all_read(native))
         run->slots[run->table->native_slot] = residue(run->arena, native);
