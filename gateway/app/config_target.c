@@ -232,9 +232,32 @@ static void load_wire(struct slu_load *load, struct slu_spot spot, struct slu_ta
     target->client_certificate = slu_load_file(load, certificate, "certificate");
     target->client_key = slu_load_file(load, certificate, "key");
     load_proxy(load, spot, target);
-    if (slu_str_is(slu_ours_str(spot.value, "reply"), "xml"))
-        slu_load_mistake(load, slu_spot_member(load, spot, "reply"),
-                         "this version reads json replies only");
+}
+
+/* The encoding of replies: absent, the dialect's first. */
+static void load_reply(struct slu_load *load, struct slu_spot spot, struct slu_target *target)
+{
+    struct slu_spot where = slu_spot_member(load, spot, "reply");
+    struct slu_str name = slu_ours_text(where.value), words = SLU_STR("");
+    const struct slu_str *listed;
+    size_t count;
+
+    if (!target->table)
+        return;
+    count = slu_table_replies(target->table, &listed);
+    target->reply = listed[0];
+    if (!name.n)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        if (slu_str_eq(listed[i], name)) {
+            target->reply = listed[i];
+            return;
+        }
+        words = slu_arena_printf(&load->scratch, "%.*s%s%.*s", SLU_FMT(words), i ? ", " : "",
+                                 SLU_FMT(listed[i]));
+    }
+    slu_load_mistake(load, where, "the dialect %.*s does not answer in %.*s; it answers in %.*s",
+                     SLU_FMT(target->dialect), SLU_FMT(name), SLU_FMT(words));
 }
 
 static void load_cloud(struct slu_load *load, struct slu_spot spot, struct slu_target *target)
@@ -245,6 +268,7 @@ static void load_cloud(struct slu_load *load, struct slu_spot spot, struct slu_t
     load_endpoint(load, spot, target);
     load_credentials(load, spot, target);
     load_wire(load, spot, target);
+    load_reply(load, spot, target);
     if (target->table)
         slu_load_parameters(load, target->table, slu_spot_member(load, spot, "parameters"), true,
                             &target->parameters);

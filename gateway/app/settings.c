@@ -110,7 +110,7 @@ const struct slu_setting slu_settings_target[] = {
     {.name = "ca", TEXT, .fallback = "the system's store", .help = "PEM file: certificates that the cloud's certificate must lead to"},
     {.name = "client_certificate", OBJECT, .members = client_certificate, .fallback = "none", .help = "shown to the cloud"},
     {.name = "insecure", TRUTH, .fallback = "false", .help = "allow http:// to hosts beyond this machine; certificates are always checked"},
-    {.name = "reply", .type = SLU_SHAPE_STRING, .words = reply_words, .fallback = "json", .help = "encoding of replies, where the dialect speaks several; this version reads json only"},
+    {.name = "reply", .type = SLU_SHAPE_STRING, .words = reply_words, .help = "encoding that replies are asked for in; absent: the one that the dialect prefers"},
     {.name = "settle_ms", NUMBER, .min = 0, .max = MILLION, .number = 400, .unit = "ms", .help = "memory only: how long a new flow log stays \"creating\""},
     {.name = NULL},
 };

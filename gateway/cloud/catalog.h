@@ -39,6 +39,7 @@ struct slu_target {
     struct slu_str dialect;
     struct slu_vars parameters;
     struct slu_credentials credentials;
+    struct slu_str reply; /* the encoding that replies are asked for in; the table's var `reply` */
 
     /* endpoint, taken apart */
     bool https;

@@ -62,7 +62,8 @@ static enum slu_step refuse_signature(struct slu_exchange *x)
                              "the signature is not valid");
 }
 
-static bool verify(struct slu_exchange *x, enum slu_step *ret_next)
+/* `ret_scheme` is the signature's place in the table's list. */
+static bool verify(struct slu_exchange *x, int *ret_scheme, enum slu_step *ret_next)
 {
     const struct slu_door_seals *seals = &x->station->doors[door_index(x)];
     const struct slu_door_key *key;
@@ -84,6 +85,7 @@ static bool verify(struct slu_exchange *x, enum slu_step *ret_next)
         return false;
     }
     x->caller = key->caller;
+    *ret_scheme = slu_table_scheme_index(x->door->table, slu_str_of(slu_scheme_name(claim.scheme)));
     return true;
 }
 
@@ -152,13 +154,14 @@ static enum slu_step read_request(struct slu_exchange *x)
 enum slu_step slu_door_understand(struct slu_exchange *x)
 {
     enum slu_step next;
+    int scheme;
 
     x->target = x->door->target;
     if (!has_match(x))
         return refuse(x, SLU_FAULT_MEMORY, "", "no memory for this request");
-    if (!verify(x, &next))
+    if (!verify(x, &scheme, &next))
         return next;
-    if (!slu_table_match(x->door->table, x->request, x->arena, x->match, &x->fault)) {
+    if (!slu_table_match(x->door->table, x->request, scheme, x->arena, x->match, &x->fault)) {
         x->door_word = x->fault.place[0] ? x->fault.place : "route";
         return slu_exchange_fail(x, SLU_FAULT_BAD_REQUEST, x->door_word, "no such call");
     }
@@ -178,6 +181,8 @@ static void reply_error(struct slu_exchange *x)
 {
     struct slu_fault ignored = {0};
 
+    if (has_match(x) && !slu_vars_get(&x->match->vars, SLU_STR("reply")).p)
+        slu_table_take_reply(x->door->table, x->request, x->arena, &x->match->vars);
     if (!has_match(x) || !complete_vars(x) ||
         !slu_table_write_error(x->door->table, x->operation, x->fault.kind, x->door_word,
                                slu_arena_str(x->arena, slu_str_of(x->fault.words)), &x->match->vars,

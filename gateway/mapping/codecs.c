@@ -58,7 +58,7 @@ bool slu_member_takes(const struct slu_member *member, const struct slu_value *v
     return false;
 }
 
-/* ---- parameter lists: everything is text ---- */
+/* ---- parameter lists and XML: everything is text ---- */
 
 static struct slu_value *to_flat(struct slu_arena *arena, const struct slu_value *value)
 {
@@ -117,7 +117,7 @@ static struct slu_value *copy_to_native(struct slu_run *run, const struct slu_ro
 {
     (void)row;
     (void)ret_why;
-    return run->flat ? to_flat(run->arena, value) : slu_value_share(run->arena, value);
+    return run->texts ? to_flat(run->arena, value) : slu_value_share(run->arena, value);
 }
 
 static struct slu_value *copy_to_canonical(struct slu_run *run, const struct slu_row *row,
@@ -125,8 +125,8 @@ static struct slu_value *copy_to_canonical(struct slu_run *run, const struct slu
 {
     const struct slu_member *member = member_of(run, row);
     struct slu_str text;
-    struct slu_value *copy = run->flat ? from_flat(run->arena, member, value, ret_why)
-                                       : slu_value_share(run->arena, value);
+    struct slu_value *copy = run->texts ? from_flat(run->arena, member, value, ret_why)
+                                        : slu_value_share(run->arena, value);
 
     if (!copy)
         return NULL;
@@ -142,18 +142,18 @@ static struct slu_value *copy_to_canonical(struct slu_run *run, const struct slu
 static struct slu_value *enum_to_native(struct slu_run *run, const struct slu_row *row,
                                         const struct slu_value *value, struct slu_str *ret_why)
 {
-    const struct slu_pair *pair = slu_words_write(row->words, value, run->flat, run->slots);
+    const struct slu_pair *pair = slu_words_write(row->words, value, run->texts, run->slots);
 
     if (!pair)
         return WHY(ret_why, "the target has no word for this value");
-    return run->flat ? to_flat(run->arena, pair->native)
-                     : slu_value_share(run->arena, pair->native);
+    return run->texts ? to_flat(run->arena, pair->native)
+                      : slu_value_share(run->arena, pair->native);
 }
 
 static struct slu_value *enum_to_canonical(struct slu_run *run, const struct slu_row *row,
                                            const struct slu_value *value, struct slu_str *ret_why)
 {
-    const struct slu_pair *pair = slu_words_read(row->words, value, run->flat, run->slots);
+    const struct slu_pair *pair = slu_words_read(row->words, value, run->texts, run->slots);
 
     if (!pair)
         return WHY(ret_why, "is a word that the mapping table does not know");
@@ -193,14 +193,14 @@ static struct slu_value *scale_to_native(struct slu_run *run, const struct slu_r
     if (!slu_value_to_int(value, &canonical) || canonical % row->factor)
         return WHY(ret_why, "the target counts in a larger unit, which does not divide this value");
     number = slu_value_int(run->arena, canonical / row->factor);
-    return number && run->flat ? to_flat(run->arena, number) : number;
+    return number && run->texts ? to_flat(run->arena, number) : number;
 }
 
 static struct slu_value *scale_to_canonical(struct slu_run *run, const struct slu_row *row,
                                             const struct slu_value *value, struct slu_str *ret_why)
 {
     const struct slu_value *number =
-        run->flat ? from_flat(run->arena, member_of(run, row), value, ret_why) : value;
+        run->texts ? from_flat(run->arena, member_of(run, row), value, ret_why) : value;
     int64_t native, canonical;
 
     if (!number)

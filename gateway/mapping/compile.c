@@ -211,6 +211,14 @@ static void compile_parameters(struct slu_compile *compile, const json_t *map)
     }
 }
 
+static void compile_scope(struct slu_compile *compile, const json_t *json,
+                          struct slu_signing *signing, struct slu_str at)
+{
+    signing->region = slu_template_compile(compile, slu_ours_str(json, "region"), SLU_STR_NONE, at);
+    signing->service =
+        slu_template_compile(compile, slu_ours_str(json, "service"), SLU_STR_NONE, at);
+}
+
 static void compile_signing(struct slu_compile *compile, const json_t *list)
 {
     struct slu_table *table = compile->table;
@@ -228,6 +236,12 @@ static void compile_signing(struct slu_compile *compile, const json_t *list)
         signing->headers = json_object_get(item, "headers");
         signing->query = json_object_get(item, "query");
         signing->own = slu_table_texts(compile, json_object_get(item, "own"), &signing->own_count);
+        compile_scope(compile, json_object_get(item, "scope"), signing,
+                      slu_table_at(compile, "/transport/signing/%zu/scope", i));
+        signing->reply = slu_ours_str(item, "reply");
+        if (signing->reply.p && !slu_reply_named(table, signing->reply).p)
+            slu_table_wrong(compile, slu_table_at(compile, "/transport/signing/%zu/reply", i),
+                            "is not in the transport's list of replies");
         if (slu_table_scheme_index(table, signing->name) >= 0)
             slu_table_wrong(compile, slu_table_at(compile, "/transport/signing/%zu/scheme", i),
                             "stands in the list already");
@@ -259,7 +273,9 @@ static void compile_transport(struct slu_compile *compile)
     const json_t *transport = json_object_get(table->source, "transport");
     const json_t *retry = json_object_get(transport, "retry_after");
 
-    table->flat = slu_str_is(slu_ours_str(transport, "request"), "query");
+    table->form = slu_str_is(slu_ours_str(transport, "request"), "form");
+    table->flat = table->form || slu_str_is(slu_ours_str(transport, "request"), "query");
+    slu_table_compile_encoding(compile);
     compile_parameters(compile, json_object_get(transport, "parameters"));
     table->headers = slu_named_compile(compile, json_object_get(transport, "headers"), SLU_STR_NONE,
                                        false, SLU_STR("/transport/headers"));

@@ -71,12 +71,13 @@ static void compile_fail_if(struct slu_compile *compile, const json_t *list, str
         const json_t *pair = json_array_get(list, i);
 
         if (!json_is_string(json_array_get(pair, 0))) {
-            slu_table_wrong(compile, place, "must be [pointer, value]");
+            slu_table_wrong(compile, place, "must be [pointer, value] or [pointer]");
             continue;
         }
         items[step->fail_if_count].path =
             slu_table_path(compile, slu_ours_text(json_array_get(pair, 0)), place);
-        items[step->fail_if_count].value = slu_table_value(compile, json_array_get(pair, 1));
+        if (json_array_size(pair) > 1)
+            items[step->fail_if_count].value = slu_table_value(compile, json_array_get(pair, 1));
         step->fail_if_count++;
     }
     step->fail_if = items;
@@ -144,6 +145,7 @@ static void compile_step(struct slu_compile *compile, const json_t *json, struct
     step->headers = slu_named_compile(compile, json_object_get(json, "headers"), step->action, true,
                                       inside(compile, at, "headers"));
     compile_schemes(compile, step);
+    step->xml_root = slu_encoding_root(compile, step->action);
     step->takes = takes;
     step->carries = slu_str_is(carries, "values")  ? SLU_CARRIES_VALUES
                     : slu_str_is(carries, "nulls") ? SLU_CARRIES_NULLS
@@ -271,10 +273,44 @@ static void compile_poll(struct slu_compile *compile, const json_t *json, struct
     poll->limit_ms = (uint32_t)slu_ours_int(json, "limit_ms", 60000);
 }
 
+/* The token is a template like the others of the first call, whose only name is {token}. */
+static void add_token(struct slu_compile *compile, struct slu_named_templates *named,
+                      struct slu_str name)
+{
+    struct slu_named_template *items =
+        slu_table_array(compile, named->count + 1, sizeof(struct slu_named_template));
+
+    if (!items)
+        return;
+    if (named->count)
+        memcpy(items, named->items, named->count * sizeof(*items));
+    items[named->count].name = name;
+    items[named->count].template =
+        slu_template_compile(compile, SLU_STR("{token}"), SLU_STR_NONE, SLU_STR("/token"));
+    *named = (struct slu_named_templates){items, named->count + 1};
+}
+
+static void compile_token(struct slu_compile *compile, const json_t *json, struct slu_plan *plan,
+                          struct slu_str at)
+{
+    struct slu_str header = slu_ours_str(json, "header"), query = slu_ours_str(json, "query");
+
+    if (!json || plan->step_count == 0)
+        return;
+    if (!header.p == !query.p)
+        slu_table_wrong(compile, at, "needs either \"header\" or \"query\"");
+    plan->token.parameter = query.p;
+    plan->token.name = query.p ? query : header;
+    plan->token.most = (uint32_t)slu_ours_int(json, "max", 0);
+    if (plan->token.name.p)
+        add_token(compile, query.p ? &plan->steps[0].query : &plan->steps[0].headers,
+                  plan->token.name);
+}
+
 static void compile_recovery(struct slu_compile *compile, const json_t *json, struct slu_plan *plan)
 {
     const json_t *find_by = json_object_get(json, "find_by");
-    const json_t *undo = json_object_get(json, "undo"), *token = json_object_get(json, "token");
+    const json_t *undo = json_object_get(json, "undo");
 
     plan->find_by.operation = plan->undo = SLU_OP_COUNT;
     (void)slu_operation_of(slu_ours_str(find_by, "operation"), &plan->find_by.operation);
@@ -284,8 +320,6 @@ static void compile_recovery(struct slu_compile *compile, const json_t *json, st
     plan->find_by.never = slu_ours_str(find_by, "never");
     (void)slu_operation_of(slu_ours_str(undo, "operation"), &plan->undo);
     plan->undo_never = slu_ours_str(undo, "never");
-    plan->token_header = slu_ours_str(token, "header");
-    plan->token_max = (uint32_t)slu_ours_int(token, "max", 0);
     plan->serialize_by = slu_ours_str(json, "serialize_by");
 }
 
@@ -311,6 +345,8 @@ static void compile_operation(struct slu_compile *compile, const json_t *json,
     find_lacking(compile->table, &plan->rows[SLU_REPLY]);
     compile_poll(compile, json_object_get(json, "poll"), plan);
     compile_recovery(compile, json, plan);
+    compile_token(compile, json_object_get(json, "token"), plan,
+                  slu_table_at(compile, "/operations/%s/token", slu_operation_name(operation)));
 }
 
 void slu_table_compile_operations(struct slu_compile *compile)
@@ -374,16 +410,21 @@ static void compile_status(struct slu_compile *compile, const json_t *json,
         slu_table_wrong(compile, at, "must be an HTTP status, \"4xx\" or \"5xx\"");
 }
 
-static void compile_code(struct slu_compile *compile, struct slu_error_row *row, struct slu_str at)
+static struct slu_starred compile_starred(struct slu_compile *compile, const json_t *json,
+                                          const char *name, struct slu_str at)
 {
-    row->has_code = row->code.p != NULL;
-    row->star_last = slu_str_ends(row->code, SLU_STR("*"));
-    row->code.n -= row->star_last;
-    row->star_first = slu_str_starts(row->code, SLU_STR("*"));
-    if (row->star_first)
-        row->code = (struct slu_str){row->code.p + 1, row->code.n - 1};
-    if (row->code.n && memchr(row->code.p, '*', row->code.n))
-        slu_table_wrong(compile, at, "a \"*\" may stand at the beginning or the end only");
+    struct slu_starred starred = {.text = slu_ours_str(json, name)};
+
+    starred.there = starred.text.p;
+    starred.last = slu_str_ends(starred.text, SLU_STR("*"));
+    starred.text.n -= starred.last;
+    starred.first = slu_str_starts(starred.text, SLU_STR("*"));
+    if (starred.first)
+        starred.text = (struct slu_str){starred.text.p + 1, starred.text.n - 1};
+    if (starred.text.n && memchr(starred.text.p, '*', starred.text.n))
+        slu_table_wrong(compile, inside(compile, at, name),
+                        "a \"*\" may stand at the beginning or the end only");
+    return starred;
 }
 
 static void check_doors(struct slu_compile *compile, const struct slu_error_row *row,
@@ -410,8 +451,8 @@ static void compile_error(struct slu_compile *compile, const json_t *json,
 {
     struct slu_str retry = slu_ours_str(json, "retry");
 
-    row->code = slu_ours_str(json, "code");
-    compile_code(compile, row, inside(compile, at, "code"));
+    row->code = compile_starred(compile, json, "code", at);
+    row->text = compile_starred(compile, json, "text", at);
     compile_status(compile, json_object_get(json, "status"), row, inside(compile, at, "status"));
     row->operations = slu_table_operations(compile, json_object_get(json, "operations"), at);
     row->named = json_object_get(json, "operations");

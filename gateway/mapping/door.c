@@ -10,6 +10,7 @@ enum { PARAMS_MOST = 512 };
 struct visit {
     const struct slu_table *table;
     const struct slu_request *request;
+    int scheme; /* that signed the request; -1: any may have */
     struct slu_arena *arena;
     struct slu_params query; /* of the URL; when the dialect speaks in parameters, of a form too */
     struct slu_value *flat;  /* then: the same as a document */
@@ -104,17 +105,31 @@ static bool action_in(const struct visit *visit, const struct slu_named_template
     return false;
 }
 
-/* The call's name stands where any signing scheme, or the call itself, puts {action}. */
+static bool may_speak(const struct visit *visit, size_t scheme)
+{
+    return visit->scheme < 0 || (size_t)visit->scheme == scheme;
+}
+
+/* The first scheme that may speak and names a call; -1: none does. */
+static int naming_scheme(const struct visit *visit, const struct slu_step *step,
+                         struct slu_str *ret_action)
+{
+    for (size_t i = 0; i < visit->table->scheme_count; i++)
+        if (may_speak(visit, i) && (action_in(visit, &step->scheme_headers[i], true, ret_action) ||
+                                    action_in(visit, &step->scheme_query[i], false, ret_action)))
+            return (int)i;
+    return -1;
+}
+
+/* The call's name stands where the signing scheme, or the call itself, puts {action}. */
 static bool action_fits(const struct visit *visit, const struct slu_step *step)
 {
     struct slu_str action;
 
     if (step->action.n == 0)
         return true;
-    for (size_t i = 0; i < visit->table->scheme_count; i++)
-        if (action_in(visit, &step->scheme_headers[i], true, &action) ||
-            action_in(visit, &step->scheme_query[i], false, &action))
-            return slu_str_eq(action, step->action);
+    if (naming_scheme(visit, step, &action) >= 0)
+        return slu_str_eq(action, step->action);
     if (action_in(visit, &visit->table->headers, true, &action) ||
         action_in(visit, &step->headers, true, &action) ||
         action_in(visit, &step->query, false, &action))
@@ -136,7 +151,7 @@ static bool take_named(const struct visit *visit, const struct slu_named_templat
         const struct slu_named_template *item = &named->items[i];
         struct slu_str value;
 
-        if (item->action || (item->template.fixed && !item->checked) ||
+        if (item->action || item->reply || (item->template.fixed && !item->checked) ||
             !(header ? find_header(visit, item->name, &value)
                      : find_param(visit, item->name, &value)))
             continue;
@@ -145,6 +160,85 @@ static bool take_named(const struct visit *visit, const struct slu_named_templat
                                        "has a value that does not fit this call");
     }
     return true;
+}
+
+/* ---- the encoding of the answer ---- */
+
+/* In one text, or in a list of them as Accept is (RFC 9110 §12.5.1; weights are not looked at). */
+static struct slu_str reply_in(const struct visit *visit, const struct slu_named_template *item,
+                               struct slu_str text)
+{
+    struct slu_str reply = SLU_STR_NONE;
+
+    while (text.n && !reply.p) {
+        struct slu_str one = slu_str_cut(&text, ',');
+        struct slu_vars found = {.count = 0};
+
+        one = slu_str_trim(slu_str_cut(&one, ';'));
+        if (slu_template_match(visit->arena, &item->template, one, false, &found))
+            for (size_t i = 0; i < found.count && !reply.p; i++)
+                reply = slu_reply_named(visit->table, found.values[i]);
+    }
+    return reply;
+}
+
+static const struct slu_named_template *asking(const struct slu_named_templates *named)
+{
+    for (size_t i = 0; i < named->count; i++)
+        if (named->items[i].reply)
+            return &named->items[i];
+    return NULL;
+}
+
+enum asked { NOT_ASKED, ASKED, ASKED_FOR_OTHER };
+
+/* A header may list many types, or none of ours, which leaves the choice to us. */
+static enum asked ask(const struct visit *visit, const struct slu_named_templates *named,
+                      bool header, struct slu_str *ret_reply, struct slu_str *ret_name)
+{
+    const struct slu_named_template *item = asking(named);
+    struct slu_str value;
+
+    if (!item ||
+        !(header ? find_header(visit, item->name, &value) : find_param(visit, item->name, &value)))
+        return NOT_ASKED;
+    *ret_name = item->name;
+    *ret_reply = reply_in(visit, item, value);
+    if (ret_reply->p)
+        return ASKED;
+    return header ? NOT_ASKED : ASKED_FOR_OTHER;
+}
+
+/* A scheme that has a place for it decides alone; otherwise the call, and the headers of all. */
+static bool take_reply(const struct visit *visit, const struct slu_step *step,
+                       struct slu_vars *vars, struct slu_fault *fault)
+{
+    const struct slu_table *table = visit->table;
+    struct slu_str action, name, reply = table->replies[0];
+    int scheme = visit->scheme >= 0 ? visit->scheme : naming_scheme(visit, step, &action);
+    enum asked asked = NOT_ASKED;
+    bool decides = false;
+
+    if (!table->asks_reply)
+        return true;
+    if (scheme >= 0) {
+        decides = asking(&step->scheme_query[scheme]) || asking(&step->scheme_headers[scheme]);
+        reply = table->signing[scheme].reply.p ? table->signing[scheme].reply : reply;
+        asked = ask(visit, &step->scheme_query[scheme], false, &reply, &name);
+        if (asked == NOT_ASKED)
+            asked = ask(visit, &step->scheme_headers[scheme], true, &reply, &name);
+    }
+    if (!decides) {
+        asked = ask(visit, &step->query, false, &reply, &name);
+        if (asked == NOT_ASKED)
+            asked = ask(visit, &step->headers, true, &reply, &name);
+        if (asked == NOT_ASKED)
+            asked = ask(visit, &table->headers, true, &reply, &name);
+    }
+    if (asked == ASKED_FOR_OTHER)
+        return slu_parameter_fault(fault, name, "asks for an encoding that is not spoken here");
+    return slu_vars_set(vars, SLU_STR("reply"), reply) ||
+           slu_parameter_fault(fault, SLU_STR("the request"), "has too many values");
 }
 
 static bool wants_id(const struct slu_step *step)
@@ -214,9 +308,12 @@ static bool take_variables(const struct visit *visit, const struct slu_step *ste
         !take_named(visit, &table->headers, true, vars, fault))
         return false;
     for (size_t i = 0; i < table->scheme_count; i++)
-        if (!take_named(visit, &step->scheme_query[i], false, vars, fault) ||
-            !take_named(visit, &step->scheme_headers[i], true, vars, fault))
+        if (may_speak(visit, i) &&
+            (!take_named(visit, &step->scheme_query[i], false, vars, fault) ||
+             !take_named(visit, &step->scheme_headers[i], true, vars, fault)))
             return false;
+    if (!take_reply(visit, step, vars, fault))
+        return false;
     if (wants_id(step) && !slu_vars_get(vars, SLU_STR("id")).p)
         return slu_parameter_fault(fault, name_of_id(step), "is missing");
     return true;
@@ -230,6 +327,16 @@ struct search {
     bool found;
     struct slu_match match;
 };
+
+static bool token_fits(const struct visit *visit, enum slu_operation operation,
+                       const struct slu_vars *vars, struct slu_fault *fault)
+{
+    const struct slu_idempotency *token = slu_table_token(visit->table, operation);
+
+    if (!token || slu_vars_get(vars, SLU_STR("token")).n <= token->most)
+        return true;
+    return slu_parameter_fault(fault, token->name, "is longer than it may be");
+}
 
 static void try_step(const struct visit *visit, enum slu_operation operation, size_t index,
                      struct search *search)
@@ -247,7 +354,7 @@ static void try_step(const struct visit *visit, enum slu_operation operation, si
     search->method = true;
     if (!take_variables(visit, step, &vars, &search->first))
         return;
-    search->found = true;
+    search->found = token_fits(visit, operation, &vars, &search->first);
     search->match = (struct slu_match){.operation = operation, .step = index, .vars = vars};
 }
 
@@ -286,10 +393,25 @@ static bool read_body(const struct visit *visit, struct slu_match *match, struct
                          SLU_FMT(mistakes.first ? mistakes.first->detail : SLU_STR("no JSON")));
 }
 
-bool slu_table_match(const struct slu_table *table, const struct slu_request *request,
+void slu_table_take_reply(const struct slu_table *table, const struct slu_request *request,
+                          struct slu_arena *arena, struct slu_vars *vars)
+{
+    struct visit visit = {.table = table, .request = request, .scheme = -1, .arena = arena};
+    struct slu_fault ignored = {.kind = SLU_FAULT_NONE};
+
+    if (!table->asks_reply || !read_params(&visit, &ignored))
+        return;
+    for (int i = 0; i < SLU_OP_COUNT; i++)
+        if (table->plans[i].step_count) {
+            (void)take_reply(&visit, &table->plans[i].steps[0], vars, &ignored);
+            return;
+        }
+}
+
+bool slu_table_match(const struct slu_table *table, const struct slu_request *request, int scheme,
                      struct slu_arena *arena, struct slu_match *ret_match, struct slu_fault *fault)
 {
-    struct visit visit = {.table = table, .request = request, .arena = arena};
+    struct visit visit = {.table = table, .request = request, .scheme = scheme, .arena = arena};
     struct search search = {.found = false};
     const struct slu_step *step;
 
@@ -345,10 +467,9 @@ bool slu_response_seal(struct slu_run *run, const struct slu_value *body,
                              SLU_FMT(run->mistakes->first->detail));
     if (!body || run->arena->failed)
         return slu_fault_memory(fault);
-    response->body = slu_json_text(run->arena, body);
-    if (!slu_headers_add(run->arena, &response->headers, SLU_STR("content-type"),
-                         SLU_STR("application/json")) ||
-        (table->request_id_header_count && id.p &&
+    if (!slu_reply_write(run, body, response, fault))
+        return false;
+    if ((table->request_id_header_count && id.p &&
          !slu_headers_add(run->arena, &response->headers, table->request_id_headers[0], id)) ||
         run->arena->failed)
         return slu_fault_memory(fault);

@@ -4,7 +4,8 @@
 
 #include "codec/json.h"
 
-/* The length of the control character at text.p[i] in bytes, or 0: C0, DEL, and C1 as UTF-8. */
+/* The length of the control character at text.p[i] in bytes, or 0: C0, DEL, and C1 as UTF-8; and
+ * what is no character at all, U+FFFE and U+FFFF. */
 static size_t control_at(struct slu_str text, size_t i)
 {
     unsigned char c = (unsigned char)text.p[i];
@@ -13,6 +14,9 @@ static size_t control_at(struct slu_str text, size_t i)
         return 1;
     if (c == 0xc2 && i + 1 < text.n && (unsigned char)text.p[i + 1] < 0xa0)
         return 2;
+    if (c == 0xef && i + 2 < text.n && (unsigned char)text.p[i + 1] == 0xbf &&
+        (unsigned char)text.p[i + 2] >= 0xbe)
+        return 3;
     return 0;
 }
 
@@ -27,7 +31,7 @@ struct slu_str slu_plain_text(struct slu_arena *arena, struct slu_str text, size
         if (((unsigned char)text.p[i] & 0xc0) != 0x80 && characters++ == most)
             break;
         out[n++] = control ? ' ' : text.p[i];
-        i += control == 2;
+        i += control ? control - 1 : 0;
     }
     return out ? (struct slu_str){out, n} : SLU_STR("");
 }
@@ -66,27 +70,29 @@ static void read_shapes(const struct slu_table *table, const struct slu_value *b
     }
 }
 
-static bool code_fits(const struct slu_error_row *row, const struct said *said)
+static bool starred_fits(const struct slu_starred *starred, struct slu_str text, bool there)
 {
-    if (!row->has_code)
+    if (!starred->there)
         return true;
-    if (!said->has_code)
+    if (!there)
         return false;
-    if (row->star_first && row->star_last)
-        return row->code.n == 0 ||
-               memmem(said->code.p ? said->code.p : "", said->code.n, row->code.p, row->code.n);
-    if (row->star_first)
-        return slu_str_ends(said->code, row->code);
-    if (row->star_last)
-        return slu_str_starts(said->code, row->code);
-    return slu_str_eq(said->code, row->code);
+    if (starred->first && starred->last)
+        return starred->text.n == 0 ||
+               memmem(text.p ? text.p : "", text.n, starred->text.p, starred->text.n);
+    if (starred->first)
+        return slu_str_ends(text, starred->text);
+    if (starred->last)
+        return slu_str_starts(text, starred->text);
+    return slu_str_eq(text, starred->text);
 }
 
 static bool row_fits(const struct slu_error_row *row, enum slu_operation operation, int status,
                      const struct said *said)
 {
     return row->operations >> operation & 1 && (row->status == 0 || row->status == status) &&
-           (row->status_x == 0 || row->status_x == status / 100) && code_fits(row, said);
+           (row->status_x == 0 || row->status_x == status / 100) &&
+           starred_fits(&row->code, said->code, said->has_code) &&
+           starred_fits(&row->text, said->message, said->message.p != NULL);
 }
 
 static enum slu_fault_kind kind_by_status(int status)
@@ -162,9 +168,14 @@ static bool for_door(const struct slu_error_row *row, const char *word)
     return false;
 }
 
+static bool has_star(const struct slu_starred *starred)
+{
+    return starred->first || starred->last;
+}
+
 static bool can_say(const struct slu_error_row *row)
 {
-    return row->has_code && !row->star_first && !row->star_last;
+    return row->code.there && !has_star(&row->code) && !has_star(&row->text);
 }
 
 /* The door's word, then the kind for this operation by name, then the kind at all. */
@@ -217,6 +228,8 @@ static struct slu_value *error_body(struct slu_run *run, struct slu_str code,
 
     if (!root)
         return NULL;
+    if (run->xml) /* words may quote what a client sent */
+        message = slu_plain_text(run->arena, message, SLU_VENDOR_MESSAGE);
     put_text(run, &shape->request_id, shape->has_request_id && id.p, id, root);
     put_text(run, &shape->code, shape->has_code, code, root);
     put_text(run, &shape->message, shape->has_message, message, root);
@@ -259,7 +272,7 @@ bool slu_table_write_error(const struct slu_table *table, enum slu_operation ope
 {
     const struct slu_step *silent = says_by_absence(table, operation, kind, door_word);
     const struct slu_error_row *row = choose(table, operation, kind, door_word);
-    struct slu_str code = row ? row->code : slu_str_of(slu_fault_info(kind)->code);
+    struct slu_str code = row ? row->code.text : slu_str_of(slu_fault_info(kind)->code);
     enum slu_operation run_as =
         (size_t)operation < SLU_OP_COUNT ? operation : SLU_OP_GET; /* only for templates */
     struct slu_response response = {.status = silent ? silent->status[0] : status_of(row, kind)};
@@ -268,6 +281,8 @@ bool slu_table_write_error(const struct slu_table *table, enum slu_operation ope
     struct slu_value *body;
     struct slu_run run;
 
+    if (row && row->text.there)
+        message = row->text.text;
     slu_mistakes_init(&mistakes, arena);
     slu_losses_init(&losses, arena, true);
     slu_run_init(&run, table, run_as, SLU_REPLY, silent, vars, arena, &losses, &mistakes);

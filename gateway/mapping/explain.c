@@ -200,6 +200,10 @@ static void explain_after(const struct slu_plan *plan, struct slu_buf *out)
             slu_buf_printf(out, " %.*s", SLU_FMT(plan->find_by.match[i]));
         slu_buf_byte(out, '\n');
     }
+    if (plan->token.name.p)
+        slu_buf_printf(out, "  token in the %s %.*s, at most %u\n",
+                       plan->token.parameter ? "parameter" : "header", SLU_FMT(plan->token.name),
+                       plan->token.most);
     if (plan->undo != SLU_OP_COUNT)
         slu_buf_printf(out, "  undone with %s\n", slu_operation_name(plan->undo));
 }

@@ -281,6 +281,13 @@ static bool is_parameter(const struct slu_table *table, struct slu_str name)
     return false;
 }
 
+/* What whoever makes a request decides about it. */
+static bool is_of_request(const struct slu_plan *plan, struct slu_str name)
+{
+    return slu_str_is(name, "reply") || slu_str_is(name, "REPLY") ||
+           (plan->token.name.p && slu_str_is(name, "token"));
+}
+
 /* A reply may name the id even of a create: whoever writes it has chosen one. */
 static void prove_names(struct slu_compile *compile, const struct slu_template *template,
                         enum slu_operation operation, size_t step, enum slu_side side,
@@ -293,7 +300,9 @@ static void prove_names(struct slu_compile *compile, const struct slu_template *
         struct slu_str name = template->pieces[i].text;
         bool number, known = slu_str_is(name, "host") || slu_str_is(name, "request_id") ||
                              (slu_str_is(name, "id") && has_id) ||
-                             is_parameter(compile->table, name) || is_captured(plan, step, name) ||
+                             is_parameter(compile->table, name) ||
+                             (side == SLU_REQUEST && is_of_request(plan, name)) ||
+                             is_captured(plan, step, name) ||
                              (side == SLU_REPLY && slu_page_var(name, &number));
 
         if (template->pieces[i].variable && !known)
@@ -484,6 +493,7 @@ void slu_table_prove(struct slu_compile *compile)
     prove_required(compile);
     prove_lacks(compile);
     slu_table_prove_paging(compile);
+    slu_table_prove_encoding(compile);
     for (int i = 0; i < SLU_OP_COUNT; i++) {
         enum slu_operation operation = (enum slu_operation)i;
 

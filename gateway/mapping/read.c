@@ -290,21 +290,11 @@ static void read_join(struct slu_run *run, const struct slu_row *row)
     }
 }
 
-static bool is_constant(const struct slu_run *run, const struct slu_row *row,
-                        const struct slu_value *node)
-{
-    if (row->native->kind == SLU_NUMBER && run->flat)
-        return slu_str_eq(row->native->text, node->text);
-    if (row->native->kind == SLU_NUMBER)
-        return slu_value_equal(row->native, node);
-    return slu_word_equal(row->native, node, run->flat);
-}
-
 static void read_const(struct slu_run *run, const struct slu_row *row)
 {
     struct slu_value *node = row->has_n ? slu_path_get(&row->n, run->native) : NULL;
 
-    if (node && !is_constant(run, row, node)) {
+    if (node && !slu_constant_equal(row->native, node, run->texts)) {
         stay(run, node);
         if (row->slot != SLU_NO_SLOT || run->side == SLU_REQUEST)
             unreadable(run, row, node, SLU_STR("is not the one value that is expected here"));

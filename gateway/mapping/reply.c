@@ -2,18 +2,18 @@
  * The client role, inward: what a cloud's answer means. A success is read by the rows and completed
  * with what was sent and what the table knows; anything else goes to errors.c.
  */
-#include "codec/json.h"
 #include "mapping/errors_internal.h"
 
-enum { MS_A_SECOND = 1000, REPLY_NODES = 200000 };
+enum { MS_A_SECOND = 1000 };
 
 struct reader {
     struct slu_run run;
     const struct slu_response *response;
     const struct slu_value *sent;
     struct slu_vars *vars;
-    struct slu_value *body; /* NULL: no JSON */
+    struct slu_value *body; /* NULL: no document */
     struct slu_str why;     /* then: what is wrong with it */
+    struct slu_str root;    /* in XML: the root's name */
     struct slu_outcome *outcome;
     struct slu_fault *fault;
 };
@@ -80,14 +80,24 @@ static bool finish_error(struct reader *reader)
     return !reader->run.arena->failed || slu_fault_memory(reader->fault);
 }
 
+static bool is_something(const struct slu_value *value)
+{
+    return value && value->kind != SLU_NULL && (value->kind != SLU_STRING || value->text.n) &&
+           ((value->kind != SLU_ARRAY && value->kind != SLU_OBJECT) || value->count);
+}
+
 static bool fails_anyway(const struct reader *reader)
 {
     const struct slu_step *step = reader->run.step;
 
-    for (size_t i = 0; reader->body && i < step->fail_if_count; i++)
-        if (slu_value_equal(slu_path_get(&step->fail_if[i].path, reader->body),
-                            step->fail_if[i].value))
+    for (size_t i = 0; reader->body && i < step->fail_if_count; i++) {
+        const struct slu_fail_if *item = &step->fail_if[i];
+        const struct slu_value *value = slu_path_get(&item->path, reader->body);
+
+        if (item->value ? value && slu_constant_equal(item->value, value, reader->run.texts)
+                        : is_something(value))
             return true;
+    }
     return false;
 }
 
@@ -258,6 +268,9 @@ static bool finish_success(struct reader *reader, size_t step)
 
     if (run->step->gives && !reader->body)
         unreadable(reader, reader->why);
+    else if (reader->body && run->xml && !slu_str_eq(reader->root, run->step->xml_root))
+        unreadable(reader, slu_arena_printf(run->arena, "the cloud's answer is a %.*s, not a %.*s",
+                                            SLU_FMT(reader->root), SLU_FMT(run->step->xml_root)));
     else if (run->step->each)
         read_list(reader);
     else if (run->step->gives)
@@ -273,24 +286,11 @@ static bool finish_success(struct reader *reader, size_t step)
 
 static void read_body(struct reader *reader)
 {
-    struct slu_arena *arena = reader->run.arena;
-    struct slu_mistakes mistakes;
-
-    slu_mistakes_init(&mistakes, arena);
-    if (reader->response->body.n == 0) {
+    if (reader->response->body.n)
+        reader->body =
+            slu_reply_parse(&reader->run, reader->response->body, &reader->root, &reader->why);
+    else
         reader->why = SLU_STR("the cloud's answer is empty");
-        return;
-    }
-    reader->body = slu_json_read(arena, reader->response->body,
-                                 (struct slu_json_limits){.nodes = REPLY_NODES}, &mistakes);
-    if (!reader->body)
-        reader->why = slu_arena_printf(
-            arena, "the cloud's answer is not JSON: %.*s",
-            SLU_FMT(mistakes.first ? mistakes.first->detail : SLU_STR("out of memory")));
-    else if (reader->body->kind != SLU_OBJECT) {
-        reader->body = NULL;
-        reader->why = SLU_STR("the cloud's answer is no JSON object");
-    }
 }
 
 static bool is_success(const struct slu_step *step, int status)

@@ -80,10 +80,27 @@ static struct slu_str params_text(struct slu_arena *arena, const struct slu_para
     return slu_buf_str(&out);
 }
 
+/* Parameters travel in the URL, or as a form where the dialect has it so. */
+static void send_params(struct slu_run *run, const struct slu_params *params,
+                        struct slu_request *request)
+{
+    struct slu_str text = params_text(run->arena, params);
+
+    if (!run->table->form || !slu_str_is(request->method, "POST")) {
+        request->query = text;
+        return;
+    }
+    request->body = text;
+    if (!slu_headers_find(&request->headers, SLU_STR("content-type")) &&
+        !slu_headers_add(run->arena, &request->headers, SLU_STR("content-type"),
+                         SLU_STR("application/x-www-form-urlencoded; charset=utf-8")))
+        run->arena->failed = true;
+}
+
 /* Templates of the call and the scheme, the page, then the document when it is a list of
  * parameters. */
-static void write_query(struct slu_run *run, int scheme, const struct slu_value *document,
-                        struct slu_request *request)
+static void write_params(struct slu_run *run, int scheme, const struct slu_value *document,
+                         struct slu_request *request)
 {
     struct writer writer = {.run = run, .request = request};
     struct slu_params page;
@@ -105,7 +122,7 @@ static void write_query(struct slu_run *run, int scheme, const struct slu_value 
         slu_value_each (child, document)
             add_param(&writer, child->name, child->text);
     if (writer.params.count)
-        request->query = params_text(run->arena, &writer.params);
+        send_params(run, &writer.params, request);
 }
 
 /* The document of the step, without what templates write beside it. */
@@ -169,7 +186,7 @@ bool slu_table_write_request(const struct slu_table *table, enum slu_operation o
     else
         slu_run_spread(&run, canonical, NULL);
     write_head(&run, scheme, &request);
-    write_query(&run, scheme, run.flat ? document : NULL, &request);
+    write_params(&run, scheme, run.flat ? document : NULL, &request);
     if (document && !run.flat)
         write_body(&run, document, &request);
     if (arena->failed && mistakes->count == before)

@@ -102,11 +102,14 @@ void slu_run_init(struct slu_run *run, const struct slu_table *table, enum slu_o
         .step = step,
         .rows = &table->plans[operation].rows[side],
         .flat = table->flat && side == SLU_REQUEST,
+        .texts = table->flat && side == SLU_REQUEST,
         .vars = vars ? vars : &none,
         .arena = arena,
         .losses = losses,
         .mistakes = mistakes,
     };
+    if (table->xml && side == SLU_REPLY)
+        slu_run_speak(run, slu_str_is(slu_reply_variable(run, SLU_STR("reply")), "xml"));
 }
 
 static void unknown(const struct slu_run *run, struct slu_str parent, struct slu_str name,

@@ -34,8 +34,8 @@ WORDS(direction, "request", "reply", "both");
 WORDS(operation_word, "create", "get", "list", "update", "enable", "disable", "delete");
 WORDS(codec_word, "copy", "enum", "prefix", "scale", "bool_text", "kv_list", "indexed", "wrap", "join", "time", "const", "parameter");
 WORDS(text_format, "uuid", "hex32");
-WORDS(encoding_in, "json", "query");
-WORDS(encoding_out, "json");
+WORDS(encoding_in, "json", "query", "form");
+WORDS(encoding_out, "json", "xml");
 WORDS(time_unit, "ms", "s");
 WORDS(retry_word, "no", "yes", "after");
 WORDS(message_word, "pass", "withhold");
@@ -72,9 +72,14 @@ static const struct slu_shape_member parameter_members[] = {
 OBJECT(parameter, parameter_members);
 MAP_OF(parameters, parameter);
 
+static const struct slu_shape_member scope_members[] = {
+    {"region", false, &slu_shape_text}, {"service", false, &slu_shape_text}, {NULL, false, NULL}};
+OBJECT(scope, scope_members);
+
 static const struct slu_shape_member signing_members[] = {
     {"scheme", true, &slu_shape_text}, {"headers", false, &templates},
-    {"query", false, &templates}, {"own", false, &texts}, {NULL, false, NULL}};
+    {"query", false, &templates}, {"own", false, &texts}, {"scope", false, &scope},
+    {"reply", false, &encoding_out}, {NULL, false, NULL}};
 OBJECT(signing, signing_members);
 LIST_OF(signings, signing, 0);
 
@@ -86,9 +91,14 @@ static const struct slu_shape_member retry_after_members[] = {
     {"header", true, &slu_shape_text}, {"unit", true, &time_unit}, {NULL, false, NULL}};
 OBJECT(retry_after, retry_after_members);
 
+static const struct slu_shape_member xml_members[] = {
+    {"root", true, &slu_shape_text}, {"error_root", true, &slu_shape_text},
+    {"namespace", false, &slu_shape_text}, {"type", false, &slu_shape_text}, {NULL, false, NULL}};
+OBJECT(xml, xml_members);
+
 static const struct slu_shape_member transport_members[] = {
     {"endpoint", true, &slu_shape_text}, {"request", true, &encoding_in},
-    {"reply", true, &encodings_out}, {"parameters", false, &parameters},
+    {"reply", true, &encodings_out}, {"xml", false, &xml}, {"parameters", false, &parameters},
     {"headers", false, &templates}, {"signing", false, &signings},
     {"request_id", false, &request_id}, {"retry_after", false, &retry_after}, {NULL, false, NULL}};
 OBJECT(transport, transport_members);
@@ -132,7 +142,7 @@ OBJECT(takes, takes_members);
 
 static const struct slu_shape http_status = {.type = SLU_SHAPE_INT, .min = 200, .max = 599};
 LIST_OF(statuses, http_status, 1);
-static const struct slu_shape fail_if_pair = {.type = SLU_SHAPE_ARRAY, .of = &scalar, .min = 2, .max = 2};
+static const struct slu_shape fail_if_pair = {.type = SLU_SHAPE_ARRAY, .of = &scalar, .min = 1, .max = 2};
 LIST_OF(fail_if, fail_if_pair, 1);
 static const struct slu_shape_member reply_members[] = {
     {"status", true, &statuses}, {"at", false, &slu_shape_string}, {"each", false, &slu_shape_text},
@@ -167,7 +177,8 @@ static const struct slu_shape_member undo_members[] = {
 OBJECT(undo, undo_members);
 
 static const struct slu_shape_member token_members[] = {
-    {"header", true, &slu_shape_text}, {"max", true, &positive}, {NULL, false, NULL}};
+    {"header", false, &slu_shape_text}, {"query", false, &slu_shape_text},
+    {"max", true, &positive}, {NULL, false, NULL}};
 OBJECT(token, token_members);
 
 static const struct slu_shape_member paging_request_members[] = {
@@ -218,7 +229,7 @@ LIST_OF(error_shapes, error_shape, 1);
 
 static const struct slu_shape status_or_class = {.type = SLU_SHAPE_STRING | SLU_SHAPE_INT};
 static const struct slu_shape_member error_members[] = {
-    {"code", false, &slu_shape_text}, {"status", false, &status_or_class},
+    {"code", false, &slu_shape_text}, {"text", false, &slu_shape_text}, {"status", false, &status_or_class},
     {"operations", false, &operation_words}, {"is", true, &slu_shape_text},
     {"retry", false, &retry_word}, {"pointer", false, &slu_shape_text},
     {"message", false, &message_word}, {"door", false, &text_or_texts},

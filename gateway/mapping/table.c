@@ -237,11 +237,29 @@ enum slu_operation slu_table_undo(const struct slu_table *table, enum slu_operat
     return slu_table_serves(table, operation) ? table->plans[operation].undo : SLU_OP_COUNT;
 }
 
-struct slu_str slu_table_token(const struct slu_table *table, enum slu_operation operation,
-                               uint32_t *ret_most)
+const struct slu_idempotency *slu_table_token(const struct slu_table *table,
+                                              enum slu_operation operation)
 {
-    *ret_most = table->plans[operation].token_max;
-    return table->plans[operation].token_header;
+    const struct slu_idempotency *token = &table->plans[operation].token;
+
+    return token->name.p ? token : NULL;
+}
+
+bool slu_table_scope(const struct slu_table *table, int scheme, const struct slu_vars *vars,
+                     struct slu_arena *arena, struct slu_scope *ret_scope)
+{
+    const struct slu_signing *signing = &table->signing[scheme];
+    struct slu_str region, service, missing;
+    struct slu_run run;
+
+    slu_must(scheme >= 0 && (size_t)scheme < table->scheme_count);
+    slu_run_init(&run, table, SLU_OP_GET, SLU_REQUEST, NULL, vars, arena, NULL, NULL);
+    region = slu_template_expand(&run, &signing->region, SLU_EXPAND_PLAIN, &missing);
+    service = slu_template_expand(&run, &signing->service, SLU_EXPAND_PLAIN, &missing);
+    if (!region.p || !service.p)
+        return false;
+    *ret_scope = (struct slu_scope){region, service};
+    return true;
 }
 
 struct slu_str slu_table_serialize_by(const struct slu_table *table, enum slu_operation operation)
@@ -375,6 +393,16 @@ struct slu_value *slu_table_to_native(const struct slu_table *table, enum slu_op
     return NULL;
 }
 
+/* A document that was XML, as the table expects it; the caller's stays as it is. */
+static const struct slu_value *shaped(struct slu_run *run, const struct slu_value *native)
+{
+    struct slu_value *copy = slu_value_share(run->arena, native);
+
+    if (copy)
+        slu_run_shape(run, copy);
+    return copy;
+}
+
 struct slu_value *slu_table_to_canonical(const struct slu_table *table,
                                          enum slu_operation operation, enum slu_side side,
                                          const struct slu_value *native,
@@ -394,7 +422,7 @@ struct slu_value *slu_table_to_canonical(const struct slu_table *table,
         return NULL;
     }
     slu_run_init(&run, table, operation, side, step, vars, arena, losses, mistakes);
-    canonical = slu_run_read_document(&run, native, &nothing);
+    canonical = slu_run_read_document(&run, run.xml ? shaped(&run, native) : native, &nothing);
     if (nothing)
         slu_mistake(mistakes, SLU_FAULT_INVALID, run.base, "there is no flow log here");
     else if (!canonical && mistakes->count == before)

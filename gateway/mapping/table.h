@@ -133,8 +133,8 @@ bool slu_table_replaces(const struct slu_table *table, struct slu_str pointer);
  * cleared, is left out when there is none. */
 bool slu_table_step_needed(const struct slu_table *table, enum slu_operation operation, size_t step,
                            const struct slu_value *canonical);
-/* The encodings the cloud can answer in ("json", "xml"), preferred first; the var {reply} says
- * which is wanted, absent: the first. */
+/* The encodings the cloud can answer in ("json", "xml"), preferred first; the var `reply` says
+ * which is wanted, absent: the first. Replies are read as what they are, whatever was wanted. */
 size_t slu_table_replies(const struct slu_table *table, const struct slu_str **ret_names);
 
 /* What a signing scheme's key is bound to; texts may be empty. */
@@ -209,9 +209,15 @@ const struct slu_find_by *slu_table_find_by(const struct slu_table *table,
 /* The operation that undoes this one, or SLU_OP_COUNT (then ret_never says why). */
 enum slu_operation slu_table_undo(const struct slu_table *table, enum slu_operation operation,
                                   struct slu_str *ret_never);
-/* The header that carries an idempotency token and its longest value; empty when there is none. */
-struct slu_str slu_table_token(const struct slu_table *table, enum slu_operation operation,
-                               uint32_t *ret_most);
+/* What carries an idempotency token: the var `token`, where it is set, is sent there. */
+struct slu_idempotency {
+    struct slu_str name;
+    bool parameter; /* else a header */
+    uint32_t most;  /* bytes */
+};
+/* NULL: there is none. */
+const struct slu_idempotency *slu_table_token(const struct slu_table *table,
+                                              enum slu_operation operation);
 /* Canonical pointer: writes with the same value there must not overlap; or empty. */
 struct slu_str slu_table_serialize_by(const struct slu_table *table, enum slu_operation operation);
 
@@ -242,11 +248,16 @@ struct slu_match {
     struct slu_value *native; /* the request's document; NULL when the operation has none */
 };
 /* Which operation a received request is; reads its document (JSON body, or query and form). A
- * parameter of the URL or form that nothing reads is refused by name. The fault's `place` is one of
+ * parameter of the URL or form that nothing reads is refused by name. `scheme` is the one that
+ * signed it: what other schemes would say is not listened to, since nobody vouches for it; -1: any.
+ * Its vars hold `reply`, the encoding that is asked for, and `token`. The fault's `place` is one of
  * the door words below. */
 SLU_NODISCARD bool slu_table_match(const struct slu_table *table, const struct slu_request *request,
-                                   struct slu_arena *arena, struct slu_match *ret_match,
+                                   int scheme, struct slu_arena *arena, struct slu_match *ret_match,
                                    struct slu_fault *fault);
+/* Only the var `reply`, for answers to a request that did not get as far as a match. */
+void slu_table_take_reply(const struct slu_table *table, const struct slu_request *request,
+                          struct slu_arena *arena, struct slu_vars *vars);
 /* The canonical request; unmapped members under `native`. Mistakes: INVALID with NATIVE pointers.
  */
 SLU_NODISCARD bool slu_table_read_request(const struct slu_table *table,

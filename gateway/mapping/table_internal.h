@@ -100,6 +100,7 @@ struct slu_named_template {
     struct slu_template template;
     bool action;  /* was wholly "{action}" */
     bool checked; /* what is received must agree when it is fixed */
+    bool reply;   /* holds {reply} or {REPLY} */
 };
 
 struct slu_named_templates {
@@ -162,7 +163,7 @@ struct slu_envelope {
 
 struct slu_fail_if {
     struct slu_path path;
-    const struct slu_value *value;
+    const struct slu_value *value; /* NULL: anything but nothing */
 };
 
 struct slu_capture {
@@ -219,6 +220,7 @@ struct slu_step {
     bool takes;                                                /* the request has a document */
     struct slu_path takes_at;
     enum slu_carries carries;
+    struct slu_str xml_root; /* of its replies in XML */
 
     const int *status;
     size_t status_count;
@@ -246,9 +248,8 @@ struct slu_plan {
     struct slu_poll poll;
     struct slu_find_by find_by;
     struct slu_str undo_never;
-    enum slu_operation undo; /* SLU_OP_COUNT: none */
-    struct slu_str token_header;
-    uint32_t token_max;
+    enum slu_operation undo;      /* SLU_OP_COUNT: none */
+    struct slu_idempotency token; /* no name: none */
     struct slu_str serialize_by;
 };
 
@@ -259,10 +260,15 @@ struct slu_error_shape {
     size_t envelope_count;
 };
 
+/* Text in which a star at an end stands for anything. */
+struct slu_starred {
+    bool there, first, last; /* is there any; does it begin or end with a star */
+    struct slu_str text;     /* without the stars */
+};
+
 struct slu_error_row {
-    bool has_code, star_first, star_last;
-    struct slu_str code;  /* without the star */
-    int status, status_x; /* 404, or 4 for "4xx"; 0: any */
+    struct slu_starred code, text; /* text: of the message */
+    int status, status_x;          /* 404, or 4 for "4xx"; 0: any */
     uint32_t operations;
     bool named; /* "operations" was given */
     enum slu_fault_kind is;
@@ -278,6 +284,8 @@ struct slu_signing {
     json_t *headers, *query; /* templates, compiled once a step */
     const struct slu_str *own;
     size_t own_count;
+    struct slu_template region, service; /* of the scope */
+    struct slu_str reply;                /* when a request does not say; or empty */
 };
 
 struct slu_parameter {
@@ -305,7 +313,13 @@ struct slu_table {
     struct slu_arena arena;
     json_t *source; /* lives as long: texts point into it */
     struct slu_str dialect, title, api_version;
-    bool flat; /* request documents are lists of parameters */
+    bool flat;                     /* request documents are lists of parameters */
+    bool form;                     /* which the client role sends as a form */
+    const struct slu_str *replies; /* encodings */
+    size_t reply_count;
+    bool xml;        /* is among them */
+    bool asks_reply; /* a template holds {reply} or {REPLY} */
+    struct slu_str xml_space, xml_error_root, xml_type;
 
     struct slu_slot slots[SLU_SLOTS_MOST];
     size_t slot_count;
@@ -349,7 +363,9 @@ struct slu_run {
     enum slu_side side;
     const struct slu_step *step;
     const struct slu_rows *rows;
-    bool flat;
+    bool flat;  /* the document is a list of parameters */
+    bool xml;   /* the reply is in XML */
+    bool texts; /* in either, so all values are text */
     const struct slu_vars *vars;
     struct slu_arena *arena;
     struct slu_losses *losses;
@@ -478,6 +494,9 @@ bool slu_limits_check(const struct slu_limits *limits, const struct slu_value *v
 
 /* words.c */
 bool slu_word_equal(const struct slu_value *word, const struct slu_value *value, bool flat);
+/* The same for any constant of a table: is this what stands there? */
+bool slu_constant_equal(const struct slu_value *constant, const struct slu_value *value,
+                        bool texts);
 bool slu_conditions_hold(const struct slu_condition *conditions, size_t count,
                          const struct slu_value *const *slots);
 /* The pair with the longest native word that the text begins with; or NULL. */
@@ -579,6 +598,27 @@ bool slu_key_taken(const struct slu_run *run, const struct slu_row *row, struct 
 bool slu_rows_share(const struct slu_row *a, const struct slu_row *b);
 /* The number N of a member "PREFIX.N.REST" of a parameter list; 0 when it is none. */
 size_t slu_indexed_number(struct slu_str prefix, struct slu_str name, struct slu_str *ret_rest);
+
+/* encoding.c: documents as bytes. */
+void slu_table_compile_encoding(struct slu_compile *compile);
+void slu_table_prove_encoding(struct slu_compile *compile);
+/* The root of a step's replies in XML. */
+struct slu_str slu_encoding_root(struct slu_compile *compile, struct slu_str action);
+/* The value of {reply} and {REPLY}; NULL p: another name. */
+struct slu_str slu_reply_variable(const struct slu_run *run, struct slu_str name);
+/* The encoding of this name, as the table spells it; NULL p: it has none such. */
+struct slu_str slu_reply_named(const struct slu_table *table, struct slu_str name);
+/* A run over a reply in XML or JSON; slu_run_init() goes by the var `reply`. */
+void slu_run_speak(struct slu_run *run, bool xml);
+/* A reply's body as a tree, in the encoding that it is in; NULL with what is wrong with it.
+ * `ret_root` is the root element's name. */
+struct slu_value *slu_reply_parse(struct slu_run *run, struct slu_str body,
+                                  struct slu_str *ret_root, struct slu_str *ret_why);
+/* Makes a tree that was XML what the table's pointers and codecs expect: arrays and objects. */
+void slu_run_shape(struct slu_run *run, struct slu_value *root);
+/* The body of an answer, and the head's word for what it is. */
+bool slu_reply_write(struct slu_run *run, const struct slu_value *body,
+                     struct slu_response *response, struct slu_fault *fault);
 
 /* text.c: text of a document in the arena. */
 struct slu_str slu_json_text(struct slu_arena *arena, const struct slu_value *value);

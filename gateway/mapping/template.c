@@ -100,6 +100,15 @@ struct slu_template slu_template_compile(struct slu_compile *compile, struct slu
     return template;
 }
 
+static bool asks_reply(const struct slu_template *template)
+{
+    for (size_t i = 0; i < template->count; i++)
+        if (template->pieces[i].variable && (slu_str_is(template->pieces[i].text, "reply") ||
+                                             slu_str_is(template->pieces[i].text, "REPLY")))
+            return true;
+    return false;
+}
+
 struct slu_named_templates slu_named_compile(struct slu_compile *compile, const json_t *map,
                                              struct slu_str action, bool checked, struct slu_str at)
 {
@@ -121,6 +130,8 @@ struct slu_named_templates slu_named_compile(struct slu_compile *compile, const 
         item->template = slu_template_compile(compile, slu_ours_text(value), action, place);
         item->action = slu_str_is(slu_ours_text(value), "{action}");
         item->checked = checked && !item->action;
+        item->reply = asks_reply(&item->template);
+        compile->table->asks_reply |= item->reply;
     }
     return named;
 }
@@ -138,7 +149,7 @@ struct slu_str slu_run_variable(const struct slu_run *run, struct slu_str name)
             slu_value_is(run->slots[slot], SLU_STRING))
             return run->slots[slot]->text;
     }
-    return SLU_STR_NONE;
+    return slu_reply_variable(run, name);
 }
 
 /* The values of a template's variables, looked up once: `most` is bounded by SLU_VARS_MOST. */

@@ -31,6 +31,13 @@ bool slu_word_equal(const struct slu_value *word, const struct slu_value *value,
            compare_texts(word, value) == 0;
 }
 
+bool slu_constant_equal(const struct slu_value *constant, const struct slu_value *value, bool texts)
+{
+    if (constant->kind != SLU_NUMBER)
+        return slu_word_equal(constant, value, texts);
+    return texts ? slu_str_eq(constant->text, value->text) : slu_value_equal(constant, value);
+}
+
 static bool condition_holds(const struct slu_value *wanted, const struct slu_value *value)
 {
     bool there = value && value->kind != SLU_NULL;

@@ -270,7 +270,7 @@ static bool kept_aside(const struct slu_run *run, const struct slu_row *row)
         return false;
     kept = slu_path_get(&row->n, native);
     return slu_value_is(kept, SLU_STRING) &&
-           !slu_words_read(row->words, kept, run->flat, run->slots);
+           !slu_words_read(row->words, kept, run->texts, run->slots);
 }
 
 static void check_derived(struct slu_run *run, const struct slu_row *row,

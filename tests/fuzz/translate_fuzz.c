@@ -67,7 +67,7 @@ static void visit(struct call *call, struct slu_str text)
     struct slu_value *canonical;
     struct slu_fault fault = {.kind = SLU_FAULT_NONE};
 
-    if (slu_table_match(call->table, &request, call->arena, &match, &fault))
+    if (slu_table_match(call->table, &request, -1, call->arena, &match, &fault))
         (void)!slu_table_read_request(call->table, &match, call->arena, &call->mistakes,
                                       &canonical);
 }
