@@ -53,7 +53,8 @@ struct slu_target {
     const char *ca, *client_certificate, *client_key, *proxy; /* or NULL */
     uint32_t connect_timeout_ms, timeout_ms, total_timeout_ms;
     uint32_t max_in_flight, reply_bytes;
-    uint32_t settle_ms; /* memory: how long a new flow log stays "creating" */
+    uint32_t settle_ms; /* memory: how long a change goes on behind its reply */
+    uint32_t quota;     /* memory: how many flow logs there may be */
     const struct slu_alias *resources, *destinations;
     size_t resource_count, destination_count;
 };
