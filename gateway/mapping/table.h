@@ -27,6 +27,14 @@ SLU_AUTO_DEFINE(slu_table)
 
 struct slu_str slu_table_dialect(const struct slu_table *table);
 struct slu_str slu_table_title(const struct slu_table *table);
+
+/* A client of this API, and how it is told where to find a door, as code or a command for people:
+ * {url}, {address} (host and port), {access_key} and {secret_key} stand for the door's. */
+struct slu_table_client {
+    struct slu_str name, how;
+};
+size_t slu_table_clients(const struct slu_table *table,
+                         const struct slu_table_client **ret_clients);
 bool slu_table_serves(const struct slu_table *table, enum slu_operation operation);
 /* Names of the signing schemes, in the table's order of preference. */
 size_t slu_table_schemes(const struct slu_table *table, const struct slu_str **ret_names);

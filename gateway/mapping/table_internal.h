@@ -313,6 +313,8 @@ struct slu_table {
     struct slu_arena arena;
     json_t *source; /* lives as long: texts point into it */
     struct slu_str dialect, title, api_version;
+    struct slu_table_client *clients;
+    size_t client_count;
     bool flat;                     /* request documents are lists of parameters */
     bool form;                     /* which the client role sends as a form */
     const struct slu_str *replies; /* encodings */
