@@ -570,6 +570,10 @@ bool slu_index_step(struct slu_str step);
 /* errors.c: an answer in which the one flow log is not there, as the dialect says that. */
 struct slu_value *slu_run_absence(struct slu_run *run);
 
+/* write.c: is the value one of these? */
+bool slu_value_listed(const struct slu_value *const *values, size_t count,
+                      const struct slu_value *value);
+
 /* write.c and read.c: one flow log, canonical in run->slots and native in run->native. */
 void slu_run_write(struct slu_run *run, const struct slu_value *canonical);
 void slu_run_read(struct slu_run *run, struct slu_value *native);

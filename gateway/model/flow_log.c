@@ -14,9 +14,6 @@
 enum {
     ID_MOST = 256,
     DESCRIPTION_MOST = 1024,
-    TAGS_MOST = 100,
-    TAG_KEY_MOST = 128,
-    TAG_VALUE_MOST = 256,
     SIBLINGS_MOST = 32,
 };
 
@@ -220,15 +217,15 @@ static void check_integer(const struct slu_value *value, const struct slu_member
 static void check_tags(const struct slu_value *tags, struct slu_str pointer, bool patch,
                        struct slu_mistakes *mistakes)
 {
-    if (tags->count > TAGS_MOST)
+    if (tags->count > SLU_TAGS_MOST)
         slu_mistake(mistakes, SLU_FAULT_INVALID, pointer, "must have at most %d members",
-                    TAGS_MOST);
+                    SLU_TAGS_MOST);
     slu_value_each (tag, tags) {
         struct slu_str at = slu_pointer_member(mistakes->arena, pointer, tag->name);
 
-        check_length(tag->name, at, 1, TAG_KEY_MOST, mistakes);
+        check_length(tag->name, at, 1, SLU_TAG_KEY_MOST, mistakes);
         if (tag->kind == SLU_STRING)
-            check_length(tag->text, at, 0, TAG_VALUE_MOST, mistakes);
+            check_length(tag->text, at, 0, SLU_TAG_VALUE_MOST, mistakes);
         else if (!patch || tag->kind != SLU_NULL)
             slu_mistake(mistakes, SLU_FAULT_INVALID, at, "must be a string, not %s",
                         slu_kind_name(tag->kind));
