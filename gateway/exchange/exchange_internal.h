@@ -145,6 +145,7 @@ struct slu_exchange {
     enum slu_operation operation;
     bool has_operation;
     struct slu_str flow_log_id;
+    struct slu_str dialect; /* that is asked about */
     bool dry_run, lenient, prefers_wait;
     uint32_t wait_s;
     struct slu_match *match; /* of a door, from its first step on */
@@ -202,12 +203,14 @@ void slu_rest_reply(struct slu_exchange *x);
 struct slu_route {
     const char *method, *path; /* "{name}" is one segment */
     enum slu_step (*admit)(struct slu_exchange *x);
-    bool open;                     /* needs no key */
+    enum slu_step (*understand)(struct slu_exchange *x); /* of the body; NULL: a flow log */
+    bool open;                                           /* needs no key */
+    bool harmless;                 /* needs a key, but no right: nothing of a cloud is touched */
     bool writes;                   /* needs the caller's right to write, and a body */
     const char *const *parameters; /* known query parameters, NULL-terminated */
     const char *summary;
-    const char *reply; /* schema of the success body */
-    int status;        /* of success */
+    const char *body, *reply; /* schemas of the request's and the success's body */
+    int status;               /* of success */
     enum slu_operation operation;
     bool has_operation;
 };

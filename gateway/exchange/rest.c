@@ -20,6 +20,16 @@ static size_t count_names(const char *const *names)
     return count;
 }
 
+/* Which request a schema shall be about. */
+static bool read_operation(struct slu_exchange *x, struct slu_str value)
+{
+    if (slu_operation_of(value, &x->operation) &&
+        (x->operation == SLU_OP_CREATE || x->operation == SLU_OP_UPDATE))
+        return true;
+    slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "operation", "operation takes create or update");
+    return false;
+}
+
 static bool read_parameter(struct slu_exchange *x, const struct slu_param *param)
 {
     const char *const *known = x->route->parameters;
@@ -29,6 +39,8 @@ static bool read_parameter(struct slu_exchange *x, const struct slu_param *param
     for (size_t i = 0; i < count; i++) {
         if (!slu_str_is(param->name, known[i]))
             continue;
+        if (slu_str_is(param->name, "operation"))
+            return read_operation(x, param->value);
         if (slu_str_is(param->value, "true") || slu_str_is(param->value, "false")) {
             x->dry_run = slu_str_is(param->value, "true");
             return true;
@@ -168,9 +180,11 @@ enum slu_step slu_rest_admit(struct slu_exchange *x)
     x->has_operation = x->route->has_operation;
     if (!x->route->open && !authenticate(x))
         return STEP_REPLY;
-    if (captures[0].n && !find_target(x, captures[0]))
+    if (strstr(x->route->path, "{dialect}"))
+        x->dialect = captures[0];
+    else if (captures[0].n && !find_target(x, captures[0]))
         return STEP_REPLY;
-    if ((x->caller && !may(x)) || !read_query(x))
+    if ((x->caller && !x->route->harmless && !may(x)) || !read_query(x))
         return STEP_REPLY;
     if (!read_preferences(x))
         return slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "prefer", "Prefer cannot be read");
@@ -211,6 +225,8 @@ enum slu_step slu_rest_understand(struct slu_exchange *x)
     if (!x->canonical)
         return slu_exchange_fail(x, SLU_FAULT_BAD_JSON, "",
                                  "the body is not valid JSON; see errors");
+    if (x->route->understand)
+        return x->route->understand(x);
     if (!slu_value_is(x->canonical, SLU_OBJECT)) {
         slu_mistake(&x->mistakes, SLU_FAULT_INVALID, SLU_STR_NONE,
                     "a flow log is an object, not %s", slu_kind_name(x->canonical->kind));
