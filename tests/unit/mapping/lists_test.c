@@ -213,7 +213,7 @@ static bool take(const struct slu_table *table, const struct slu_page *like, str
 
     request.query = query;
     *fault = (struct slu_fault){.kind = SLU_FAULT_NONE};
-    return slu_table_match(table, &request, &arena, ret_match, fault);
+    return slu_table_match(table, &request, 0, &arena, ret_match, fault);
 }
 
 /* ---- documented pages ---- */
@@ -589,7 +589,7 @@ static struct slu_response serve(struct cloud *cloud, const struct slu_request *
     size_t count = 0, end;
 
     cloud->calls++;
-    if (!slu_table_match(cloud->table, request, &arena, &match, &fault))
+    if (!slu_table_match(cloud->table, request, 0, &arena, &match, &fault))
         fail_msg("%.*s: %s", SLU_FMT(request->query), fault.words);
     assert_int_equal(match.operation, SLU_OP_LIST);
     if (match.vars.page)
@@ -731,7 +731,7 @@ static bool list_once(void *context)
     slu_losses_init(&losses, &small, false);
     good = slu_table_write_request(nimbus, SLU_OP_LIST, 0, 0, NULL, &vars, &small, &losses,
                                    &mistakes, &request) &&
-           slu_table_match(nimbus, &request, &small, &match, &fault);
+           slu_table_match(nimbus, &request, 0, &small, &match, &fault);
     if (good)
         assert_int_equal(match.vars.page->filter_count, 2);
     else if (!mistakes.count && !mistakes.failed)
