@@ -90,6 +90,7 @@ struct slu_door {
     const struct slu_table *table;
     const struct slu_target *target;
     struct slu_vars parameters;
+    const struct slu_scope *scopes; /* one a scheme of the table; what is not configured is empty */
     const struct slu_door_key *keys;
     size_t key_count;
     const struct slu_alias *resources, *destinations;
