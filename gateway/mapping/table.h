@@ -166,11 +166,11 @@ bool slu_table_step_needed(const struct slu_table *table, enum slu_operation ope
  * which is wanted, absent: the first. Replies are read as what they are, whatever was wanted. */
 size_t slu_table_replies(const struct slu_table *table, const struct slu_str **ret_names);
 
-/* What a signing scheme's key is bound to; texts may be empty. */
+/* What a signing scheme's key, or its token, is bound to; texts may be empty. */
 struct slu_scope {
-    struct slu_str region, service;
+    struct slu_str region, service, project;
 };
-/* False when a variable of the table's `scope` has no value. */
+/* False when a variable of the table's `scope` has no value; that text is then empty. */
 SLU_NODISCARD bool slu_table_scope(const struct slu_table *table, int scheme,
                                    const struct slu_vars *vars, struct slu_arena *arena,
                                    struct slu_scope *ret_scope);
