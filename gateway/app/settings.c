@@ -81,15 +81,10 @@ static const struct slu_setting caller[] = {
 };
 
 static const struct slu_setting credentials[] = {
-    {.name = "scheme", TEXT, .required = true, .help = "signing scheme, one of those the dialect takes; a scheme with keys has the next three members, a scheme with a token those behind them"},
-    {.name = "access_key", SECRET, .help = "a secret, see below. Required of a scheme with keys"},
-    {.name = "secret_key", SECRET, .help = "a secret, see below. Required of a scheme with keys"},
+    {.name = "scheme", TEXT, .required = true, .help = "signing scheme, one of those the dialect takes"},
+    {.name = "access_key", SECRET, .required = true, .help = "a secret, see below"},
+    {.name = "secret_key", SECRET, .required = true, .help = "a secret, see below"},
     {.name = "security_token", SECRET, .fallback = "none", .help = "a secret, see below; of temporary credentials"},
-    {.name = "endpoint", TEXT, .help = "https://host[:port][/path] of the identity service that gives the token, without the version; http:// as for the target's endpoint. Required of a scheme with a token"},
-    {.name = "user", TEXT, .help = "the user's name. Required of a scheme with a token"},
-    {.name = "domain", TEXT, .help = "name of the user's domain. Required of a scheme with a token"},
-    {.name = "password", SECRET, .help = "a secret, see below. Required of a scheme with a token"},
-    {.name = "project", TEXT, .fallback = "the target's parameter, where the dialect has one", .help = "id of the project that the token is for"},
     {.name = NULL},
 };
 

@@ -20,23 +20,10 @@ struct slu_key_source { /* where a secret came from, for a reload; never its val
     struct slu_str env, file;
 };
 
-/* Where a scheme that needs a token asks for it; taken apart like a target's endpoint. */
-struct slu_token_endpoint {
-    bool https;
-    struct slu_str scheme, host;
-    const char *dns_host; /* NULL: the scheme needs no token */
-    uint16_t port;
-    struct slu_str base_path;
-};
-
 struct slu_credentials {
-    const struct slu_scheme *scheme;            /* NULL: the target needs none (memory) */
-    int scheme_index;                           /* in the table's list */
-    struct slu_secret *access_key, *secret_key; /* or a user's name and password */
-    struct slu_secret *security_token;          /* may be NULL */
-    struct slu_str region, service;             /* that the key is bound to; may be empty */
-    struct slu_str domain, project;             /* of the user; that the token is for */
-    struct slu_token_endpoint token;
+    const struct slu_scheme *scheme; /* NULL: the target needs none (memory) */
+    int scheme_index;                /* in the table's list */
+    struct slu_secret *access_key, *secret_key, *security_token; /* the last may be NULL */
 };
 
 struct slu_target {
@@ -90,7 +77,6 @@ struct slu_door {
     const struct slu_table *table;
     const struct slu_target *target;
     struct slu_vars parameters;
-    const struct slu_scope *scopes; /* one a scheme of the table; what is not configured is empty */
     const struct slu_door_key *keys;
     size_t key_count;
     const struct slu_alias *resources, *destinations;
@@ -135,8 +121,6 @@ SLU_AUTO_DEFINE(slu_catalog)
 const struct slu_target *slu_catalog_target(const struct slu_catalog *catalog, struct slu_str name);
 const struct slu_table *slu_catalog_table(const struct slu_catalog *catalog,
                                           struct slu_str dialect);
-/* All that a seal of these credentials needs; it borrows their texts. */
-struct slu_seal_conf slu_credentials_conf(const struct slu_credentials *credentials);
 /* The caller with this bearer key, compared in constant time over all callers; NULL when none. */
 const struct slu_caller *slu_catalog_caller(const struct slu_catalog *catalog, struct slu_str key);
 bool slu_caller_may_use(const struct slu_caller *caller, struct slu_str target);

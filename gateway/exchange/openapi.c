@@ -185,7 +185,7 @@ static struct slu_value *simple_schema(struct writer *w, const char *const (*mem
 /* clang-format off */
 static const char *const dialects[][3] = {
     {"dialects", "array", "Each with dialect, title, api_version, version, operations, href"},
-    {"members", "object", "Canonical pointer -> dialect -> how create, update and reply carry it: required, sent, told, partly or cannot"},
+    {"members", "object", "Canonical pointer -> dialect -> how create, update and reply carry it: required, sent, told, partly, immutable or cannot"},
     {NULL, NULL, NULL}};
 static const char *const dialect[][3] = {
     {"dialect", "string", "Its name"},

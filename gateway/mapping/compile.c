@@ -217,8 +217,6 @@ static void compile_scope(struct slu_compile *compile, const json_t *json,
     signing->region = slu_template_compile(compile, slu_ours_str(json, "region"), SLU_STR_NONE, at);
     signing->service =
         slu_template_compile(compile, slu_ours_str(json, "service"), SLU_STR_NONE, at);
-    signing->project =
-        slu_template_compile(compile, slu_ours_str(json, "project"), SLU_STR_NONE, at);
 }
 
 static void compile_signing(struct slu_compile *compile, const json_t *list)

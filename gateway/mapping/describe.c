@@ -80,6 +80,17 @@ static bool is_required(const struct slu_rows *rows, uint8_t slot)
     return false;
 }
 
+/* The cloud has the member, but no change of it. */
+static bool is_immutable(const struct slu_table *table, const struct slu_rows *rows, uint8_t slot,
+                         enum part part)
+{
+    const struct slu_rows *created = rows_of(table, PART_CREATE);
+
+    if (part != PART_UPDATE || is_switch(table, slot, part))
+        return false;
+    return rows ? rows->fixed >> slot & 1 : created && created->covered >> slot & 1;
+}
+
 static const char *carried(const struct slu_table *table, uint8_t slot, enum part part)
 {
     const struct slu_rows *rows = rows_of(table, part);
@@ -87,7 +98,7 @@ static const char *carried(const struct slu_table *table, uint8_t slot, enum par
     if (is_switch(table, slot, part))
         return "sent";
     if (!rows || !((rows->covered >> slot & 1) || any_inside(table, rows, slot)))
-        return "cannot";
+        return is_immutable(table, rows, slot, part) ? "immutable" : "cannot";
     if (part == PART_CREATE && is_required(rows, slot))
         return has_lack(rows, slot, true) ? "required, partly" : "required";
     if (has_lack(rows, slot, true))
@@ -155,6 +166,19 @@ static void put_values(struct describer *d, struct slu_value *object, const char
         slu_value_append(list, slu_value_share(d->arena, values[i]));
 }
 
+static void put_conditions(struct describer *d, struct slu_value *object, const char *name,
+                           const struct slu_condition *conditions, size_t count)
+{
+    struct slu_value *map;
+
+    if (count == 0)
+        return;
+    map = slu_put_object(d->arena, object, name);
+    for (size_t i = 0; i < count; i++)
+        slu_value_put(map, d->table->slots[conditions[i].slot].pointer,
+                      slu_value_share(d->arena, conditions[i].value));
+}
+
 static void put_lacks(struct describer *d, struct slu_value *object, const struct slu_rows *rows,
                       uint8_t slot)
 {
@@ -172,20 +196,8 @@ static void put_lacks(struct describer *d, struct slu_value *object, const struc
         slu_put_str(d->arena, one, "reason", lack->reason);
         put_values(d, one, "words", lack->words, lack->word_count);
         put_values(d, one, "unless", lack->unless, lack->unless_count);
+        put_conditions(d, one, "when", lack->when, lack->when_count);
     }
-}
-
-static void put_conditions(struct describer *d, struct slu_value *object, const char *name,
-                           const struct slu_condition *conditions, size_t count)
-{
-    struct slu_value *map;
-
-    if (count == 0)
-        return;
-    map = slu_put_object(d->arena, object, name);
-    for (size_t i = 0; i < count; i++)
-        slu_value_put(map, d->table->slots[conditions[i].slot].pointer,
-                      slu_value_share(d->arena, conditions[i].value));
 }
 
 static void put_row(struct describer *d, struct slu_value *object, const struct slu_row *row,
@@ -224,9 +236,6 @@ static void put_part(struct describer *d, struct slu_value *member, uint8_t slot
     }
     if (row)
         put_row(d, object, row, part);
-    else if (part == PART_UPDATE && (!rows || rows->fixed >> slot & 1) &&
-             !is_switch(d->table, slot, part))
-        slu_put_bool(d->arena, object, "immutable", true);
 }
 
 static void put_members(struct describer *d, struct slu_value *root)
@@ -265,6 +274,24 @@ static void put_paging(struct describer *d, struct slu_value *object)
         slu_put_int(d->arena, one, "max", paging->max);
     if (paging->usual)
         slu_put_int(d->arena, one, "default", paging->usual);
+}
+
+/* The members by which the cloud itself can filter; by others the gateway does. */
+static void put_filters(struct describer *d, struct slu_value *object)
+{
+    const struct slu_plan *plan = &d->table->plans[SLU_OP_LIST];
+    const struct slu_filters *filters = plan->step_count ? plan->steps[0].filters : NULL;
+    struct slu_value *list = slu_put_array(d->arena, object, "filters");
+
+    for (size_t i = 0; filters && i < filters->count; i++)
+        for (size_t k = 0; k < filters->ways[i].count; k++)
+            slu_add_str(d->arena, list, filters->ways[i].members[k].pointer);
+}
+
+static void put_list(struct describer *d, struct slu_value *object)
+{
+    put_paging(d, object);
+    put_filters(d, object);
 }
 
 static void put_poll(struct describer *d, struct slu_value *object, const struct slu_poll *poll)
@@ -312,7 +339,7 @@ static void put_operations(struct describer *d, struct slu_value *root)
         one = slu_put_object(d->arena, all, slu_operation_name(operation));
         slu_put_int(d->arena, one, "calls", (int64_t)slu_table_steps(d->table, operation));
         if (operation == SLU_OP_LIST)
-            put_paging(d, one);
+            put_list(d, one);
         if (slu_operation_writes(operation))
             put_write(d, one, operation);
     }

@@ -62,6 +62,7 @@ static struct slu_value *one_member(struct assembly *a, const char *name, struct
 {
     struct slu_value *object = new_object(a);
 
+    slu_put_text(a->schema.arena, object, "type", "object");
     slu_add_text(a->schema.arena, slu_put_array(a->schema.arena, object, "required"), name);
     slu_value_put(slu_put_object(a->schema.arena, object, "properties"), slu_str_of(name), inner);
     return object;
@@ -585,6 +586,8 @@ static void put_required(struct assembly *a)
         else
             add_rule(a, is_given(a, i));
     }
+    if (a->schema.operation != SLU_OP_CREATE)
+        return;
     if (has_aliases(&a->resources))
         put_ways(a, a->root, &a->resources);
     if (has_aliases(&a->destinations))
@@ -710,8 +713,56 @@ static void put_parents(struct assembly *a)
     }
 }
 
+/* ---- changes ---- */
+
+/* Every row that carries the member says how it is cleared. Where one call sets and another clears,
+ * tags are cleared one by one, which is for whoever knows them. */
+static bool is_clearable(const struct assembly *a, uint8_t slot)
+{
+    const struct slu_rows *rows = a->schema.rows;
+    bool each =
+        a->schema.members[slot].type == SLU_MEMBER_TEXTS && slu_table_in_parts(a->schema.table);
+
+    for (size_t i = 0; i < rows->count; i++)
+        if (slu_row_has(rows->writing[i], slot) && !each &&
+            !slu_row_clears(a->schema.table, rows->writing[i]))
+            return false;
+    return true;
+}
+
+/* What calls of their own switch. */
+static struct slu_value *switch_schema(struct assembly *a, uint8_t slot)
+{
+    struct slu_value *object = of_type(a, "boolean");
+
+    slu_put_text(a->schema.arena, object, "description", a->schema.members[slot].help);
+    return object;
+}
+
+/* What an update may say of a member, or NULL when it cannot be changed. */
+static struct slu_value *change_schema(struct assembly *a, uint8_t slot)
+{
+    const struct slu_table *table = a->schema.table;
+    struct slu_value *object;
+
+    if (slot == a->resources.slot || slot == a->destinations.slot)
+        return NULL;
+    if (!table)
+        return slu_schema_member(&a->schema, slot);
+    if (slot == a->native)
+        return slu_table_main_step(table, SLU_OP_UPDATE, SLU_REQUEST) ? native_schema(a) : NULL;
+    if (!(a->schema.rows->covered >> slot & 1))
+        return slu_table_mutable(table, table->slots[slot].pointer) ? switch_schema(a, slot) : NULL;
+    object = slu_schema_member(&a->schema, slot);
+    if (!is_clearable(a, slot))
+        forbid_null(a, object);
+    return object;
+}
+
 static struct slu_value *member_schema(struct assembly *a, uint8_t slot)
 {
+    if (a->schema.operation == SLU_OP_UPDATE)
+        return slot == a->destination ? of_type(a, "object") : change_schema(a, slot);
     if (slot == a->resources.slot)
         return alias_schema(a, &a->resources);
     if (slot == a->destinations.slot)
@@ -730,7 +781,8 @@ static void put_members(struct assembly *a, struct slu_value *object, uint8_t ou
         if (!here || !a->schema.members[i].in_request)
             continue;
         one = member_schema(a, i);
-        slu_value_put(properties, slu_str_of(name_of(&a->schema, i)), one);
+        if (one)
+            slu_value_put(properties, slu_str_of(name_of(&a->schema, i)), one);
         if (i == a->destination)
             put_members(a, one, i);
     }
@@ -777,6 +829,7 @@ struct slu_value *slu_table_json_schema(const struct slu_table *table, enum slu_
     put_members(&a, a.root, SLU_NO_SLOT);
     put_required(&a);
     put_rules(&a);
-    put_parents(&a);
+    if (operation == SLU_OP_CREATE)
+        put_parents(&a);
     return arena->failed ? NULL : a.root;
 }

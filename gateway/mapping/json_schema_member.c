@@ -291,7 +291,7 @@ static void put_model(struct slu_schema *schema, struct slu_value *object,
     put_type(schema, object, types[member->type]);
     if (member->type == SLU_MEMBER_INTEGER) {
         slu_put_int(schema->arena, object, "minimum", member->min);
-        slu_put_int(schema->arena, object, "maximum", member->max ? member->max : INT64_MAX);
+        slu_put_int(schema->arena, object, "maximum", member->max ? member->max : INT32_MAX);
     } else if (member->type == SLU_MEMBER_TEXTS) {
         put_tags(schema, object);
     } else if (member->type == SLU_MEMBER_TEXT) {
@@ -501,7 +501,8 @@ static void put_row(struct slu_schema *schema, struct slu_value *object, const s
     if (member->type == SLU_MEMBER_TEXTS)
         put_taken_keys(schema, object, row);
     limit(schema, object, member, row->limits);
-    if (row->fallback && row->default_if_count == 0 && !slu_value_member(object, "default"))
+    if (schema->operation == SLU_OP_CREATE && row->fallback && row->default_if_count == 0 &&
+        !slu_value_member(object, "default"))
         slu_value_put(object, SLU_STR("default"), slu_value_share(schema->arena, row->fallback));
 }
 

@@ -73,8 +73,7 @@ OBJECT(parameter, parameter_members);
 MAP_OF(parameters, parameter);
 
 static const struct slu_shape_member scope_members[] = {
-    {"region", false, &slu_shape_text}, {"service", false, &slu_shape_text},
-    {"project", false, &slu_shape_text}, {NULL, false, NULL}};
+    {"region", false, &slu_shape_text}, {"service", false, &slu_shape_text}, {NULL, false, NULL}};
 OBJECT(scope, scope_members);
 
 static const struct slu_shape_member signing_members[] = {

@@ -166,11 +166,11 @@ bool slu_table_step_needed(const struct slu_table *table, enum slu_operation ope
  * which is wanted, absent: the first. Replies are read as what they are, whatever was wanted. */
 size_t slu_table_replies(const struct slu_table *table, const struct slu_str **ret_names);
 
-/* What a signing scheme's key, or its token, is bound to; texts may be empty. */
+/* What a signing scheme's key is bound to; texts may be empty. */
 struct slu_scope {
-    struct slu_str region, service, project;
+    struct slu_str region, service;
 };
-/* False when a variable of the table's `scope` has no value; that text is then empty. */
+/* False when a variable of the table's `scope` has no value. */
 SLU_NODISCARD bool slu_table_scope(const struct slu_table *table, int scheme,
                                    const struct slu_vars *vars, struct slu_arena *arena,
                                    struct slu_scope *ret_scope);
@@ -330,7 +330,8 @@ SLU_NODISCARD struct slu_value *slu_table_describe(const struct slu_table *table
 SLU_NODISCARD struct slu_value *slu_table_summary(const struct slu_table *table,
                                                   struct slu_arena *arena);
 /* How the member at this pointer is carried in a "create", an "update" or a "reply": "required",
- * "sent", "told", "partly" or "cannot". */
+ * "sent", "told", "partly", "immutable" or "cannot"; NULL where the member does not belong there.
+ */
 const char *slu_table_carries(const struct slu_table *table, struct slu_str pointer,
                               const char *part);
 

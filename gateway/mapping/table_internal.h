@@ -284,8 +284,8 @@ struct slu_signing {
     json_t *headers, *query; /* templates, compiled once a step */
     const struct slu_str *own;
     size_t own_count;
-    struct slu_template region, service, project; /* of the scope */
-    struct slu_str reply;                         /* when a request does not say; or empty */
+    struct slu_template region, service; /* of the scope */
+    struct slu_str reply;                /* when a request does not say; or empty */
 };
 
 struct slu_parameter {

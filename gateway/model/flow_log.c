@@ -14,6 +14,7 @@
 enum {
     ID_MOST = 256,
     DESCRIPTION_MOST = 1024,
+    INTERVAL_MOST = INT32_MAX, /* what every client's integers hold exactly */
     SIBLINGS_MOST = 32,
 };
 
@@ -53,7 +54,8 @@ static const struct slu_member members[] = {
     TEXT("/destination/role", true, true, 1, ID_MOST, "the role that the cloud takes for delivery"),
     {"/destination/alias", SLU_MEMBER_TEXT, NULL, true, false, false, 1, ID_MOST,
      "in place of the others: a name that the target's configuration resolves"},
-    OTHER("/aggregation_interval", INTEGER, true, true, true, 1, "seconds over which records are gathered"),
+    {"/aggregation_interval", SLU_MEMBER_INTEGER, NULL, true, true, true, 1, INTERVAL_MOST,
+     "seconds over which records are gathered"},
     OTHER("/index", BOOL, true, true, true, 0, "whether the log store indexes the records"),
     OTHER("/enabled", BOOL, true, true, true, 0, "whether the flow log is wanted to run"),
     WORD("/status", statuses, false, "what the flow log is doing"),
@@ -212,6 +214,8 @@ static void check_integer(const struct slu_value *value, const struct slu_member
         wrong(mistakes, pointer, "must be an integer of at most 64 bits");
     else if (number < (int64_t)member->min)
         slu_mistake(mistakes, SLU_FAULT_INVALID, pointer, "must be at least %u", member->min);
+    else if (member->max && number > (int64_t)member->max)
+        slu_mistake(mistakes, SLU_FAULT_INVALID, pointer, "must be at most %u", member->max);
 }
 
 static void check_tags(const struct slu_value *tags, struct slu_str pointer, bool patch,
