@@ -2,10 +2,7 @@
 accepts with what the JSON Schema that it serves says. They are drawn from the canonical members and
 from edges that some table may have, not from the schema: a mistake in it cannot hide here."""
 import copy
-import json
 import random
-
-from gateway import ROOT
 
 UUID = "05c4052d-8d14-488f-aa00-19fea5a25fde"
 TEXTS = [
@@ -16,7 +13,7 @@ TEXTS = [
     "\u00e9" * 255, "\u00e9" * 256, "\U0001f600" * 256, "\U0001f600" * 257, "x" * 1024, "x" * 1025,
     UUID, UUID.upper(), UUID[:-1], UUID + "0", UUID.replace("-", ""), UUID.replace("-", "_"),
     "b2782e6708b8475c993e6064bc456bf8", "a43c55e9-4911-4030-90e1-5c2bf6ae6fe2",
-    "vpc-m5e8vhz2t21sel1nq", "vsw-1", "eni-", "eni", "subnet-0a1b2c3d", "vpc-0a1b2c3d4e5f60718",
+    "n-1", "r-", "net-1", "a/b/c", "vpc-m5e8vhz2t21sel1nq", "vsw-1", "eni-", "eni", "subnet-0a1b2c3d", "vpc-0a1b2c3d4e5f60718",
     "eni-0a1b2c3d", "tgw-attach-0a1b2c3d", "flow-project", "flow_store", "Flow", "ab_", "arn:aws:s3:::bucket",
     "arn:aws:s3:::bucket/prefix/", "arn:aws:iam::123456789012:role/flow",
 ]
@@ -39,21 +36,25 @@ DESTINATION = ["group", "stream", "arn", "id", "role"]
 UNKNOWN = ["nme", "Name", "id", "target", "status", "created_at", "updated_at", "delivery", "loss", ""]
 
 
-def native_names(dialect):
-    """Names that rows, templates and schemes of the table use, and names that nobody uses."""
-    names = {"Unknown", "IpVersion", "x-y", "Tag.1", "Tag.0.Key", "Tag.1.Key", "Tag.1.", "Tag.1000.Key",
+def native_members(table):
+    """Members of `native` that rows, templates and schemes of the table use, and some that nobody
+    uses; of nested places the way to them too."""
+    names = {"Unknown", "x-y", "Tag.1", "Tag.0.Key", "Tag.1.Key", "Tag.1.", "Tag.1000.Key",
              "Tag.1001.Key", "Tag.01.Key", "Tag.7.Other", "Tags", "Tag"}
-    path = ROOT / "mappings" / f"{dialect}.json"
-    if path.exists():
-        table = json.loads(path.read_text())
-        for row in table["fields"]:
-            names.update(row.get("n", "").split("/")[1:])
-        for scheme in table["transport"].get("signing", []):
-            names.update(scheme.get("own", []), scheme.get("query", {}))
-        for operation in table["operations"].values():
-            for step in operation["steps"]:
-                names.update(step.get("query", {}))
-    return sorted(names)
+    for row in table["fields"]:
+        steps = row.get("n", "").split("/")[1:]
+        names.update(steps)
+        if len(steps) == 2:
+            yield {steps[0]: {"Unknown": 1}}
+            yield {steps[0]: {steps[1]: {}}}
+    for scheme in table["transport"].get("signing", []):
+        names.update(scheme.get("own", []), scheme.get("query", {}))
+    for operation in table["operations"].values():
+        for step in operation["steps"]:
+            names.update(step.get("query", {}))
+    for name in sorted(names - {""}):
+        for value in ("x", 1, None, {}, {"a": 1}, ["a"]):
+            yield {name: value}
 
 
 def put(body, member, value):
@@ -80,7 +81,7 @@ def without(body, member):
     return changed
 
 
-def values(dialect, aliases):
+def values(table, aliases):
     """(member, value) for every member: whatever any table may treat in a way of its own."""
     for member in TEXT_MEMBERS + [f"destination/{name}" for name in DESTINATION]:
         for value in TEXTS + OTHERS:
@@ -99,9 +100,8 @@ def values(dialect, aliases):
         yield "resource_alias", value
     for value in aliases["destinations"] + ["nobody", "", *OTHERS]:
         yield "destination/alias", value
-    for name in native_names(dialect):
-        for value in ("x", 1, None, {}, {"a": 1}, ["a"]):
-            yield "native", {name: value}
+    for value in native_members(table):
+        yield "native", value
     for value in [*OTHERS, {"a": {"b": 0.10}}]:
         yield "native", value
     for name in UNKNOWN:
@@ -111,10 +111,10 @@ def values(dialect, aliases):
         yield "destination", value
 
 
-def bodies(good, dialect, aliases, seed, mixed):
+def bodies(good, table, aliases, seed, mixed):
     """The good ones, each changed in one way, and `mixed` with several changes at once."""
     draw = random.Random(seed)
-    changes = list(values(dialect, aliases))
+    changes = list(values(table, aliases))
     members = sorted({member for member, _ in changes})
     yield from copy.deepcopy(good)
     yield from [{}, [], None, "x", 7]

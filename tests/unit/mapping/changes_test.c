@@ -437,82 +437,6 @@ static void a_door_reads_a_patch_of_nulls(void **state)
     }
 }
 
-static void confirmations_hold_what_was_sent(void **state)
-{
-    struct slu_response reply = {.status = 200, .body = SLU_STR("")};
-    struct slu_vars vars = all_vars();
-    struct slu_outcome outcome;
-
-    (void)state;
-    fresh(false);
-    assert_true(slu_table_read_reply(
-        tables[CIRRUS], SLU_OP_UPDATE, 0, &reply,
-        json("{\"name\":null,\"aggregation_interval\":60,\"tags\":{\"a\":null}}"), &vars, &arena,
-        &losses, &outcome, NULL));
-    assert_int_equal(outcome.kind, SLU_FAULT_NONE);
-    assert_str(slu_json_text(&arena, slu_value_member(outcome.flow_log, "id")), "\"fl-1\"");
-    assert_str(slu_json_text(&arena, slu_value_member(outcome.flow_log, "name")), "null");
-    assert_str(slu_json_text(&arena, slu_value_member(outcome.flow_log, "aggregation_interval")),
-               "60");
-    assert_str(slu_json_text(&arena, slu_value_member(outcome.flow_log, "status")), "\"active\"");
-    assert_null(slu_value_member(outcome.flow_log, "tags"));
-}
-
-/* Each table's door answers each change, and its own client role understands the answer. */
-static void doors_answer_changes(void **state)
-{
-    static const struct {
-        int table;
-        const char *canonical;
-        int update, enable, disable; /* statuses */
-    } rows[] = {
-        {OTC_VPC, "{\"id\":\"fl-1\",\"name\":\"n\",\"enabled\":false,\"status\":\"disabled\"}", 200,
-         200, 200},
-        {OTC_ER, "{\"id\":\"fl-1\",\"name\":\"n\",\"enabled\":true,\"status\":\"active\"}", 200,
-         202, 202},
-        {ALIBABA, "{\"id\":\"fl-1\",\"name\":\"n\",\"status\":\"updating\"}", 200, 200, 200},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < SLU_COUNT(rows); i++)
-        for (int operation = SLU_OP_UPDATE; operation <= SLU_OP_DISABLE; operation++) {
-            struct slu_vars vars = all_vars();
-            struct slu_response response;
-            struct slu_outcome outcome;
-            struct slu_fault fault = {.kind = SLU_FAULT_NONE};
-            int status = operation == SLU_OP_UPDATE   ? rows[i].update
-                         : operation == SLU_OP_ENABLE ? rows[i].enable
-                                                      : rows[i].disable;
-
-            fresh(true);
-            set(&vars, "request_id", "r-1");
-            if (!slu_table_write_reply(tables[rows[i].table], (enum slu_operation)operation, 0,
-                                       json(rows[i].canonical), &vars, &arena, &losses, &response,
-                                       &fault))
-                fail_msg("%s: %s", files[rows[i].table], fault.words);
-            assert_int_equal(response.status, status);
-            assert_true(slu_table_read_reply(tables[rows[i].table], (enum slu_operation)operation,
-                                             0, &response, json("{\"name\":\"n\"}"), &vars, &arena,
-                                             &losses, &outcome, &fault));
-            assert_int_equal(outcome.kind, SLU_FAULT_NONE);
-            assert_str(slu_value_member(outcome.flow_log, "id")->text, "fl-1");
-            assert_str(slu_value_member(outcome.flow_log, "name")->text, "n");
-        }
-}
-
-static void plans_say_what_a_call_carries(void **state)
-{
-    struct slu_buf out;
-
-    (void)state;
-    slu_buf_init(&out, 0);
-    slu_table_explain(tables[CIRRUS], SLU_OP_UPDATE, &out);
-    slu_buf_byte(&out, '\0');
-    assert_non_null(strstr(out.p, "request document at \"\", what is set\n"));
-    assert_non_null(strstr(out.p, "request document at \"\", what is cleared\n"));
-    slu_buf_done(&out);
-}
-
 /* A document for itself, without a message: which call it belongs to. */
 static void documents_know_their_call(void **state)
 {
@@ -690,9 +614,6 @@ int main(void)
         cmocka_unit_test(each_call_says_its_part),
         cmocka_unit_test(what_is_lost_is_told_once),
         cmocka_unit_test(a_door_reads_a_patch_of_nulls),
-        cmocka_unit_test(confirmations_hold_what_was_sent),
-        cmocka_unit_test(doors_answer_changes),
-        cmocka_unit_test(plans_say_what_a_call_carries),
         cmocka_unit_test(documents_know_their_call),
         cmocka_unit_test(lists_of_keys_are_cleared_by_key),
         cmocka_unit_test(tables_with_mistakes_are_refused),
