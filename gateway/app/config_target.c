@@ -262,7 +262,7 @@ static void load_reply(struct slu_load *load, struct slu_spot spot, struct slu_t
 
 static void load_cloud(struct slu_load *load, struct slu_spot spot, struct slu_target *target)
 {
-    static const char *const of_memory[] = {"settle_ms", "quota"};
+    struct slu_spot settle = slu_spot_member(load, spot, "settle_ms");
 
     target->table = slu_load_dialect(load, spot, true);
     load_endpoint(load, spot, target);
@@ -272,12 +272,8 @@ static void load_cloud(struct slu_load *load, struct slu_spot spot, struct slu_t
     if (target->table)
         slu_load_parameters(load, target->table, slu_spot_member(load, spot, "parameters"), true,
                             &target->parameters);
-    for (size_t i = 0; i < SLU_COUNT(of_memory); i++) {
-        struct slu_spot where = slu_spot_member(load, spot, of_memory[i]);
-
-        if (where.value)
-            slu_load_mistake(load, where, "only the memory cloud has this");
-    }
+    if (settle.value)
+        slu_load_mistake(load, settle, "only the memory cloud has this");
 }
 
 /* The memory cloud is no one's API: what leads to a cloud would be ignored, so it is refused. */
@@ -317,7 +313,6 @@ static void load_target(struct slu_load *load, struct slu_spot spot, const char 
     target->max_in_flight = number(spot, "max_in_flight");
     target->reply_bytes = number(spot, "reply_bytes");
     target->settle_ms = number(spot, "settle_ms");
-    target->quota = number(spot, "quota");
     if (slu_str_is(target->dialect, "memory"))
         load_memory(load, spot, target);
     else

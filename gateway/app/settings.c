@@ -2,7 +2,6 @@
 #include "app/settings.h"
 
 #include "app/config.h"
-#include "cloud/memory.h"
 #include "model/flow_log.h"
 
 #define TEXT   .type = SLU_SHAPE_STRING, .min = 1
@@ -112,8 +111,7 @@ const struct slu_setting slu_settings_target[] = {
     {.name = "client_certificate", OBJECT, .members = client_certificate, .fallback = "none", .help = "shown to the cloud"},
     {.name = "insecure", TRUTH, .fallback = "false", .help = "allow http:// to hosts beyond this machine; certificates are always checked"},
     {.name = "reply", .type = SLU_SHAPE_STRING, .words = reply_words, .help = "encoding that replies are asked for in; absent: the one that the dialect prefers"},
-    {.name = "settle_ms", NUMBER, .min = 0, .max = MILLION, .number = 400, .unit = "ms", .help = "memory only: how long a change (creating, updating, deleting) goes on behind its reply"},
-    {.name = "quota", NUMBER, .min = 1, .max = SLU_MEMORY_MOST, .number = SLU_MEMORY_MOST, .unit = "flow logs", .help = "memory only: how many there may be; more are refused as a cloud refuses them"},
+    {.name = "settle_ms", NUMBER, .min = 0, .max = MILLION, .number = 400, .unit = "ms", .help = "memory only: how long a new flow log stays \"creating\""},
     {.name = NULL},
 };
 

@@ -13,8 +13,14 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "mapping/table.h"
-#include "model/flow_log.h"
 #include "sign/sign.h"
+
+/* A name that travels: what one target (or door) calls a thing. */
+struct slu_alias {
+    struct slu_str name;
+    const struct slu_value
+        *members; /* {"resource_type", "resource_id", …} or {"type", "group", …} */
+};
 
 struct slu_key_source { /* where a secret came from, for a reload; never its value */
     struct slu_str env, file;
@@ -47,8 +53,7 @@ struct slu_target {
     const char *ca, *client_certificate, *client_key, *proxy; /* or NULL */
     uint32_t connect_timeout_ms, timeout_ms, total_timeout_ms;
     uint32_t max_in_flight, reply_bytes;
-    uint32_t settle_ms; /* memory: how long a change goes on behind its reply */
-    uint32_t quota;     /* memory: how many flow logs there may be */
+    uint32_t settle_ms; /* memory: how long a new flow log stays "creating" */
     const struct slu_alias *resources, *destinations;
     size_t resource_count, destination_count;
 };

@@ -100,28 +100,50 @@ static void add_request(struct slu_exchange *x, struct slu_buf *line)
         slu_buf_lit(line, ",\"dry_run\":true");
 }
 
+/* The wire's spans are those of the last call. */
+static void add_last_call(const struct slu_job *job, struct slu_buf *line)
+{
+    ADD_NUMBER(line, "status", (uint64_t)job->cloud_status);
+    ADD_TEXT(line, "code", job->outcome.vendor_code);
+    ADD_TEXT(line, "request_id", job->outcome.vendor_request_id);
+    ADD_NUMBER(line, "name_us", job->result.name_us);
+    ADD_NUMBER(line, "connect_us", job->result.connect_us);
+    ADD_NUMBER(line, "tls_us", job->result.tls_us);
+    ADD_NUMBER(line, "first_byte_us", job->result.first_byte_us);
+    slu_buf_lit(line, ",\"reused\":");
+    slu_buf_add(line, job->result.reused ? SLU_STR("true") : SLU_STR("false"));
+}
+
 static void add_cloud(struct slu_exchange *x, struct slu_buf *line)
 {
-    if (!x->calls)
+    struct slu_job_spent spent = slu_exchange_spent(x);
+
+    if (!spent.calls)
         return;
     slu_buf_add(line, KEY("cloud"));
     slu_buf_lit(line, "{\"calls\":");
-    slu_buf_u64(line, x->calls);
-    ADD_NUMBER(line, "status", (uint64_t)x->cloud_status);
-    ADD_TEXT(line, "code", x->outcome.vendor_code);
-    ADD_TEXT(line, "request_id", x->outcome.vendor_request_id);
-    ADD_NUMBER(line, "us", x->cloud_us);
-    ADD_NUMBER(line, "name_us", x->result.name_us);
-    ADD_NUMBER(line, "connect_us", x->result.connect_us);
-    ADD_NUMBER(line, "tls_us", x->result.tls_us);
-    ADD_NUMBER(line, "first_byte_us", x->result.first_byte_us);
-    ADD_NUMBER(line, "bytes_out", x->cloud_bytes_out);
-    ADD_NUMBER(line, "bytes_in", x->cloud_bytes_in);
-    slu_buf_lit(line, ",\"reused\":");
-    slu_buf_add(line, x->result.reused ? SLU_STR("true") : SLU_STR("false"));
+    slu_buf_u64(line, spent.calls);
+    ADD_NUMBER(line, "us", spent.cloud_us);
+    ADD_NUMBER(line, "bytes_out", spent.bytes_out);
+    ADD_NUMBER(line, "bytes_in", spent.bytes_in);
+    if (x->job)
+        add_last_call(x->job, line);
     slu_buf_byte(line, '}');
 }
 
+static void add_span(struct slu_buf *line, struct slu_str name, uint64_t us, bool *first)
+{
+    if (!us)
+        return;
+    slu_buf_add(line, *first ? SLU_STR("\"") : SLU_STR(",\""));
+    slu_buf_add(line, name);
+    slu_buf_lit(line, "\":");
+    slu_buf_u64(line, us);
+    *first = false;
+}
+
+/* A job's steps stand in place of the step in which it was waited for; with several at once only
+ * that step has a meaning. */
 static void add_spans(struct slu_exchange *x, struct slu_buf *line)
 {
     bool first = true;
@@ -129,15 +151,11 @@ static void add_spans(struct slu_exchange *x, struct slu_buf *line)
     ADD_NUMBER(line, "total_us", x->step_began_us - x->began_us);
     ADD_NUMBER(line, "own_us", slu_exchange_own_us(x));
     slu_buf_lit(line, ",\"steps_us\":{");
-    for (size_t i = 0; i < STEP_DONE; i++) {
-        if (!x->spans_us[i])
-            continue;
-        slu_buf_add(line, first ? SLU_STR("\"") : SLU_STR(",\""));
-        slu_buf_add(line, slu_step_name((enum slu_step)i));
-        slu_buf_lit(line, "\":");
-        slu_buf_u64(line, x->spans_us[i]);
-        first = false;
-    }
+    for (size_t i = 0; i < STEP_DONE; i++)
+        if (i != STEP_WORK || !x->job)
+            add_span(line, slu_step_name((enum slu_step)i), x->spans_us[i], &first);
+    for (size_t i = 0; x->job && i < JOB_OVER; i++)
+        add_span(line, slu_job_step_name((enum slu_job_step)i), x->job->spans_us[i], &first);
     slu_buf_byte(line, '}');
 }
 
@@ -145,7 +163,7 @@ void slu_access_line(struct slu_exchange *x)
 {
     struct slu_worker *worker = x->station->worker;
     struct slu_buf *line = &worker->access;
-    char end[2] = {x->ended_by, x->ended_by == '-' ? '-' : slu_step_letter(x->ended_in)};
+    char end[2] = {x->ended_by, x->ended_by == '-' ? '-' : x->ended_letter};
 
     if (!x->station->catalog->access_log)
         return;

@@ -130,6 +130,33 @@ static bool complete_vars(struct slu_exchange *x)
     return good;
 }
 
+/* A switch is a patch of one member, whether the request has a document or not. */
+static bool complete_switch(struct slu_exchange *x)
+{
+    if (x->operation != SLU_OP_ENABLE && x->operation != SLU_OP_DISABLE)
+        return true;
+    if (!x->canonical)
+        x->canonical = slu_value_new(x->arena, SLU_OBJECT);
+    if (x->canonical)
+        slu_value_set(x->canonical, SLU_STR("enabled"),
+                      slu_value_bool(x->arena, x->operation == SLU_OP_ENABLE));
+    return !x->arena->failed;
+}
+
+static enum slu_step start_work(struct slu_exchange *x)
+{
+    struct slu_job *job;
+
+    if (!complete_switch(x))
+        return refuse(x, SLU_FAULT_MEMORY, "", "no memory for this request");
+    job = slu_exchange_job(x, x->target, x->operation, false);
+    if (job) {
+        job->like = x->door->table;
+        job->canonical = x->canonical;
+    }
+    return slu_exchange_work(x, job);
+}
+
 static enum slu_step read_request(struct slu_exchange *x)
 {
     if (x->match->native &&
@@ -143,10 +170,8 @@ static enum slu_step read_request(struct slu_exchange *x)
             SLU_FMT(first ? first->detail : SLU_STR("the request cannot be read")));
     }
     x->flow_log_id = slu_vars_get(&x->match->vars, SLU_STR("id"));
-    if (x->target->memory)
-        return STEP_IMITATE;
-    if (slu_str_eq(x->target->dialect, slu_table_dialect(x->door->table)))
-        return STEP_TRANSLATE;
+    if (x->target->memory || slu_str_eq(x->target->dialect, slu_table_dialect(x->door->table)))
+        return start_work(x);
     return refuse(x, SLU_FAULT_NOT_IMPLEMENTED, "parameter",
                   "a door onto a cloud of another dialect is not served yet");
 }
@@ -165,7 +190,7 @@ enum slu_step slu_door_understand(struct slu_exchange *x)
         x->door_word = x->fault.place[0] ? x->fault.place : "route";
         return slu_exchange_fail(x, SLU_FAULT_BAD_REQUEST, x->door_word, "no such call");
     }
-    x->operation = x->asking = x->match->operation;
+    x->operation = x->match->operation;
     x->has_operation = true;
     if (!parameters_agree(x))
         return refuse(x, SLU_FAULT_BAD_PARAMETER, "parameter",

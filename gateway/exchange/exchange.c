@@ -5,12 +5,7 @@
  *   receive     the body arrives (or the wait for it ends)
  *   understand  the body becomes a canonical flow log: checked, aliases put in place; at a door
  *               the signature is verified and the native request read first
- *   translate   the target's table makes the native request
- *   sign        the target's seal is put on it; it carries its time, so it is never used again
- *   send        the cloud has it; we wait
- *   normalise   its reply becomes the canonical answer, or the canonical error
- *   settle      an asynchronous create is looked at again until it or the caller's wait is over
- *   imitate     in place of translate to normalise when the target is the memory cloud
+ *   work        its jobs are under way: one, or one for each of several targets (job.h)
  *   reply       the only step the caller hears
  *   close       the answer leaves
  *   done        the one exit: told in the access line, given back
@@ -31,12 +26,7 @@
 static enum slu_step admit(struct slu_exchange *x);
 static enum slu_step receive(struct slu_exchange *x);
 static enum slu_step understand(struct slu_exchange *x);
-static enum slu_step translate(struct slu_exchange *x);
-static enum slu_step sign(struct slu_exchange *x);
-static enum slu_step await_cloud(struct slu_exchange *x);
-static enum slu_step normalise(struct slu_exchange *x);
-static enum slu_step settle(struct slu_exchange *x);
-static enum slu_step imitate(struct slu_exchange *x);
+static enum slu_step work(struct slu_exchange *x);
 static enum slu_step reply(struct slu_exchange *x);
 static enum slu_step close_talk(struct slu_exchange *x);
 static enum slu_step done(struct slu_exchange *x);
@@ -50,29 +40,19 @@ static const struct {
     unsigned next; /* the steps that may follow */
 } life[] = {
     /* clang-format off */
-    [STEP_ADMIT]      = {SLU_STR_INIT("admit"),      'A', admit,       TO(RECEIVE) | TO(TRANSLATE) | TO(IMITATE) | TO(REPLY)},
-    [STEP_RECEIVE]    = {SLU_STR_INIT("receive"),    'B', receive,     TO(UNDERSTAND) | TO(REPLY) | TO(DONE)},
-    [STEP_UNDERSTAND] = {SLU_STR_INIT("understand"), 'U', understand,  TO(TRANSLATE) | TO(IMITATE) | TO(REPLY)},
-    [STEP_TRANSLATE]  = {SLU_STR_INIT("translate"),  'T', translate,   TO(SIGN) | TO(REPLY)},
-    [STEP_SIGN]       = {SLU_STR_INIT("sign"),       'S', sign,        TO(SEND) | TO(REPLY)},
-    [STEP_SEND]       = {SLU_STR_INIT("send"),       'C', await_cloud, TO(NORMALISE) | TO(REPLY) | TO(DONE)},
-    [STEP_NORMALISE]  = {SLU_STR_INIT("normalise"),  'N', normalise,   TO(TRANSLATE) | TO(SETTLE) | TO(REPLY)},
-    [STEP_SETTLE]     = {SLU_STR_INIT("settle"),     'P', settle,      TO(TRANSLATE) | TO(IMITATE) | TO(REPLY) | TO(DONE)},
-    [STEP_IMITATE]    = {SLU_STR_INIT("imitate"),    'M', imitate,     TO(SETTLE) | TO(REPLY)},
-    [STEP_REPLY]      = {SLU_STR_INIT("reply"),      'R', reply,       TO(CLOSE) | TO(DONE)},
-    [STEP_CLOSE]      = {SLU_STR_INIT("close"),      'L', close_talk,  TO(DONE)},
-    [STEP_DONE]       = {SLU_STR_INIT("done"),       'D', done,        0},
+    [STEP_ADMIT]      = {SLU_STR_INIT("admit"),      'A', admit,      TO(RECEIVE) | TO(WORK) | TO(REPLY)},
+    [STEP_RECEIVE]    = {SLU_STR_INIT("receive"),    'B', receive,    TO(UNDERSTAND) | TO(REPLY) | TO(DONE)},
+    [STEP_UNDERSTAND] = {SLU_STR_INIT("understand"), 'U', understand, TO(WORK) | TO(REPLY)},
+    [STEP_WORK]       = {SLU_STR_INIT("work"),       'W', work,       TO(REPLY)},
+    [STEP_REPLY]      = {SLU_STR_INIT("reply"),      'R', reply,      TO(CLOSE) | TO(DONE)},
+    [STEP_CLOSE]      = {SLU_STR_INIT("close"),      'L', close_talk, TO(DONE)},
+    [STEP_DONE]       = {SLU_STR_INIT("done"),       'D', done,       0},
     /* clang-format on */
 };
 
 struct slu_str slu_step_name(enum slu_step step)
 {
     return life[step].name;
-}
-
-char slu_step_letter(enum slu_step step)
-{
-    return life[step].letter;
 }
 
 /* Moving */
@@ -110,7 +90,7 @@ static void decide(struct slu_exchange *x, char who)
     if (x->ended_by != '-')
         return;
     x->ended_by = who;
-    x->ended_in = x->step;
+    x->ended_letter = life[x->step].letter;
 }
 
 enum slu_step slu_exchange_fail(struct slu_exchange *x, enum slu_fault_kind kind, const char *place,
@@ -127,17 +107,9 @@ enum slu_step slu_exchange_fail(struct slu_exchange *x, enum slu_fault_kind kind
     return STEP_REPLY;
 }
 
-/* A step could not go on because the request's memory is spent. */
-static enum slu_step out_of_memory(struct slu_exchange *x)
-{
-    slu_fault_memory(&x->fault);
-    decide(x, 'G');
-    return STEP_REPLY;
-}
-
 /* The worker's random prefix and a counter: never twice in the fleet, and cheap. For requests and
  * nonces. */
-static struct slu_str fresh_id(struct slu_worker *worker, struct slu_arena *arena)
+struct slu_str slu_worker_fresh_id(struct slu_worker *worker, struct slu_arena *arena)
 {
     enum { PREFIX = sizeof(worker->id_prefix) - 1, COUNTER = 8 };
     uint64_t count = ++worker->id_count;
@@ -185,313 +157,137 @@ static enum slu_step understand(struct slu_exchange *x)
     return x->door ? slu_door_understand(x) : slu_rest_understand(x);
 }
 
-static size_t target_index(const struct slu_exchange *x)
-{
-    return (size_t)(x->target - x->station->catalog->targets);
-}
+/* Jobs */
 
-/* The native operation's vars: the target's parameters and what is known of the flow log. */
-static bool fill_vars(struct slu_exchange *x)
-{
-    const struct slu_vars *given = &x->target->parameters;
-    bool good = true;
-
-    if (x->vars)
-        return true;
-    x->vars = slu_arena_get(x->arena, sizeof(*x->vars));
-    if (!x->vars)
-        return false;
-    x->vars->count = 0;
-    for (size_t i = 0; i < given->count; i++)
-        good = good && slu_vars_set(x->vars, given->names[i], given->values[i]);
-    return good && slu_vars_set(x->vars, SLU_STR("host"), x->target->host) &&
-           slu_vars_set(x->vars, SLU_STR("request_id"), x->id);
-}
-
-static enum slu_step translate(struct slu_exchange *x)
-{
-    const struct slu_target *target = x->target;
-    bool good;
-
-    if (!slu_table_serves(target->table, x->asking))
-        return slu_exchange_fail(x, SLU_FAULT_NOT_IMPLEMENTED, "",
-                                 "the target's dialect has no operation %s",
-                                 slu_operation_name(x->asking));
-    if (!fill_vars(x) ||
-        (x->flow_log_id.p && !slu_vars_set(x->vars, SLU_STR("id"), x->flow_log_id)))
-        return out_of_memory(x);
-    x->native = (struct slu_request){0};
-    good = slu_table_write_request(target->table, x->asking, x->native_step,
-                                   target->credentials.scheme_index, x->canonical, x->vars,
-                                   x->arena, &x->losses, &x->mistakes, &x->native);
-    if (x->arena->failed)
-        return out_of_memory(x);
-    if (!good || !slu_mistakes_none(&x->mistakes))
-        return slu_exchange_fail(x, SLU_FAULT_INVALID, "",
-                                 "the flow log cannot be sent to this target as it is; see errors");
-    x->native.scheme = target->scheme;
-    x->native.host = target->host;
-    if (target->base_path.n)
-        x->native.path = slu_arena_join(x->arena, target->base_path, x->native.path);
-    if (x->arena->failed)
-        return out_of_memory(x);
-    return STEP_SIGN;
-}
-
-static enum slu_step sign(struct slu_exchange *x)
-{
-    struct slu_seal *seal = x->station->seals[target_index(x)];
-    struct slu_str fresh;
-
-    if (x->dry_run)
-        return STEP_SEND; /* nothing is sent, so nothing is signed */
-    fresh = fresh_id(x->station->worker, x->arena);
-    if (!fresh.p)
-        return out_of_memory(x);
-    if (!slu_sign(seal, x->arena, slu_clock_real_s(), fresh, &x->native, NULL, &x->fault)) {
-        decide(x, 'G');
-        return STEP_REPLY;
-    }
-    return slu_trace_continue(x, fresh) ? STEP_SEND : out_of_memory(x);
-}
-
-static void cloud_answered(const struct slu_call_result *result, void *user)
+static void job_is_over(struct slu_job *job, void *user)
 {
     struct slu_exchange *x = user;
 
-    x->result = *result;
-    x->call = NULL;
-    x->call_is_back = true;
+    (void)job;
+    slu_must(x->jobs_left > 0);
+    x->jobs_left--;
     slu_exchange_resume(x);
 }
 
-static void count_call(struct slu_exchange *x)
+static bool keep_job(struct slu_exchange *x, struct slu_job *job)
 {
-    struct slu_slot *slot = x->station->slots[target_index(x)];
+    struct slu_job **jobs;
 
-    x->calls++;
-    x->cloud_us += x->result.total_us;
-    x->cloud_bytes_out += x->result.bytes_out;
-    x->cloud_bytes_in += x->result.bytes_in;
-    slu_count(&slot->calls, 1);
-    slu_count(&slot->reused, x->result.reused);
-    slu_count(&slot->bytes_out, x->result.bytes_out);
-    slu_count(&slot->bytes_in, x->result.bytes_in);
-    slu_histogram_add(&slot->cloud, x->result.total_us);
+    if (x->job_count % 8 == 0) {
+        jobs = slu_arena_get(x->arena, (x->job_count + 8) * sizeof(struct slu_job *));
+        if (!jobs)
+            return false;
+        if (x->job_count)
+            memcpy(jobs, x->jobs, x->job_count * sizeof(struct slu_job *));
+        x->jobs = jobs;
+    }
+    x->jobs[x->job_count++] = job;
+    return true;
 }
 
-static uint32_t call_timeout_ms(const struct slu_exchange *x)
+struct slu_job *slu_exchange_job(struct slu_exchange *x, const struct slu_target *target,
+                                 enum slu_operation operation, bool own)
 {
-    uint32_t most = x->target->total_timeout_ms;
+    struct slu_mistakes *mistakes = &x->mistakes;
+    struct slu_losses *losses = &x->losses;
+    struct slu_job *job;
 
-    return most && most < x->target->timeout_ms ? most : x->target->timeout_ms;
+    if (own) {
+        mistakes = slu_arena_get(x->arena, sizeof(*mistakes));
+        losses = slu_arena_get(x->arena, sizeof(*losses));
+        if (mistakes)
+            slu_mistakes_init(mistakes, x->arena);
+        if (losses)
+            slu_losses_init(losses, x->arena, x->lenient);
+    }
+    job = mistakes && losses
+              ? slu_job_new(x->station, x->arena, target, operation, mistakes, losses)
+              : NULL;
+    if (!job || !keep_job(x, job)) {
+        slu_fault_memory(&x->fault);
+        return NULL;
+    }
+    job->request_id = x->id;
+    job->trace_id = x->trace_id;
+    job->trace_flags = x->trace_flags;
+    job->dry_run = x->dry_run;
+    job->replace = x->replace;
+    job->settles = x->prefers_wait;
+    job->patience_ms = x->wait_s * 1000;
+    job->id = x->flow_log_id;
+    job->over = job_is_over;
+    job->user = x;
+    return job;
 }
 
-static enum slu_step await_cloud(struct slu_exchange *x)
+void slu_exchange_start(struct slu_exchange *x, struct slu_job *job)
 {
-    struct slu_upstream *upstream = x->station->upstreams[target_index(x)];
+    x->jobs_left++;
+    slu_job_start(job);
+}
 
-    if (x->dry_run)
+enum slu_step slu_exchange_work(struct slu_exchange *x, struct slu_job *job)
+{
+    if (!job) {
+        decide(x, 'G');
         return STEP_REPLY;
-    if (x->call_is_back) {
-        x->call_is_back = false;
-        count_call(x);
-        return STEP_NORMALISE;
     }
-    if (x->gone && (!slu_operation_writes(x->asking) || x->station->worker->ending)) {
-        decide(x, 'C');
-        if (x->call)
-            slu_call_cancel(x->call);
-        x->call = NULL;
-        return STEP_DONE;
-    }
-    if (x->call)
-        return STEP_WAIT;
-    x->call =
-        slu_upstream_send(upstream, &x->native, x->arena, call_timeout_ms(x), cloud_answered, x);
-    return x->call ? STEP_WAIT : out_of_memory(x);
+    x->job = job;
+    return STEP_WORK;
 }
 
-/* The call brought no whole reply: the fault says why, and whether the cloud may have acted. */
-static enum slu_step no_answer(struct slu_exchange *x)
+/* The one job's end is the exchange's. */
+static void take_over(struct slu_exchange *x, const struct slu_job *job)
 {
-    const struct slu_fault *why = &x->result.fault;
+    x->flow_log = job->flow_log;
+    x->flow_log_id = job->id;
+    x->cloud_status = job->cloud_status;
+    if (job->fault.kind != SLU_FAULT_NONE)
+        slu_fault_set(&x->fault, job->fault.kind, job->fault.place, "%s", job->fault.words);
+    if (x->ended_by == '-') {
+        x->ended_by = job->ended_by;
+        x->ended_letter = job->ended_letter;
+    }
+}
 
-    if (x->asking != x->operation)
-        slu_fault_set(&x->fault, why->kind, "",
-                      "the flow log %.*s was made, but looking at it failed: %s",
-                      SLU_FMT(x->flow_log_id), why->words);
-    else if (slu_operation_writes(x->asking) && x->result.sent == SLU_SENT_PERHAPS)
-        slu_fault_set(
-            &x->fault, why->kind, "",
-            "%s; the request may have reached the cloud and taken effect: look whether the "
-            "flow log is there before you repeat it",
-            why->words);
-    else
-        slu_fault_set(&x->fault, why->kind, "", "%s", why->words);
-    decide(x, 'U');
+static void start_all(struct slu_exchange *x)
+{
+    size_t count = x->job_count; /* what has begun may make more */
+
+    for (size_t i = 0; i < count; i++)
+        if (!x->jobs[i]->started)
+            slu_exchange_start(x, x->jobs[i]);
+}
+
+static enum slu_step work(struct slu_exchange *x)
+{
+    start_all(x);
+    if (x->gone)
+        for (size_t i = 0; i < x->job_count; i++)
+            if (!x->jobs[i]->left || x->station->worker->ending)
+                slu_job_leave(x->jobs[i]);
+    if (x->jobs_left)
+        return STEP_WAIT;
+    if (x->job)
+        take_over(x, x->job);
+    else if (slu_rest_worked(x))
+        return STEP_WAIT;
     return STEP_REPLY;
 }
 
-static bool status_is_one_of(const struct slu_value *flow_log, const struct slu_str *words,
-                             size_t count)
+struct slu_job_spent slu_exchange_spent(const struct slu_exchange *x)
 {
-    const struct slu_value *status = slu_value_member(flow_log, "status");
+    struct slu_job_spent all = {0};
 
-    for (size_t i = 0; i < count && slu_value_is(status, SLU_STRING); i++)
-        if (slu_str_eq(status->text, words[i]))
-            return true;
-    return false;
-}
+    for (size_t i = 0; i < x->job_count; i++) {
+        const struct slu_job_spent *one = &x->jobs[i]->spent;
 
-/* After a create's reply (or a look at what it made): is it over, has it failed, or do we look
- * again? */
-static enum slu_step judge_state(struct slu_exchange *x, const struct slu_poll *poll)
-{
-    static const struct slu_str failed_word = SLU_STR_INIT("failed");
-    const struct slu_str *failed = poll ? poll->failed : &failed_word;
-    size_t failed_count = poll ? poll->failed_count : 1;
-    const struct slu_value *id = slu_value_member(x->flow_log, "id");
-
-    if (slu_value_is(id, SLU_STRING))
-        x->flow_log_id = id->text;
-    if (status_is_one_of(x->flow_log, failed, failed_count)) {
-        decide(x, 'U');
-        return slu_exchange_fail(x, SLU_FAULT_UPSTREAM_FAILED, "",
-                                 "the cloud made the flow log %.*s but says that it failed",
-                                 SLU_FMT(x->flow_log_id));
+        all.calls += one->calls;
+        all.cloud_us += one->cloud_us;
+        all.bytes_out += one->bytes_out;
+        all.bytes_in += one->bytes_in;
     }
-    if (!poll || !x->prefers_wait || status_is_one_of(x->flow_log, poll->done, poll->done_count))
-        return STEP_REPLY;
-    return STEP_SETTLE;
-}
-
-static enum slu_step normalise(struct slu_exchange *x)
-{
-    const struct slu_table *table = x->target->table;
-
-    if (x->result.sent != SLU_SENT_ANSWERED)
-        return no_answer(x);
-    x->cloud_status = x->result.response.status;
-    if (!slu_table_read_reply(table, x->asking, x->native_step, &x->result.response, x->canonical,
-                              x->vars, x->arena, &x->losses, &x->outcome, &x->fault)) {
-        decide(x, 'U');
-        return STEP_REPLY;
-    }
-    if (x->outcome.kind != SLU_FAULT_NONE) {
-        decide(x, 'U');
-        slu_fault_set(&x->fault, x->outcome.kind, "", "%.*s", SLU_FMT(x->outcome.words));
-        return STEP_REPLY;
-    }
-    if (x->native_step + 1 < slu_table_steps(table, x->asking)) {
-        x->native_step++;
-        return STEP_TRANSLATE;
-    }
-    x->flow_log = x->outcome.flow_log ? x->outcome.flow_log : x->outcome.flow_logs;
-    if (x->operation != SLU_OP_CREATE)
-        return STEP_REPLY;
-    return judge_state(x, slu_table_poll(table, SLU_OP_CREATE));
-}
-
-static void settle_timer_fired(void *argument)
-{
-    struct slu_exchange *x = argument;
-
-    x->timer_ready = true;
-    slu_exchange_resume(x);
-}
-
-static const struct slu_poll memory_poll = {
-    .with = SLU_OP_GET, .first_ms = 100, .every_ms = 200, .limit_ms = 60000};
-
-/* Waits a while, then looks at the flow log; ends when the caller's patience does. */
-static enum slu_step settle(struct slu_exchange *x)
-{
-    const struct slu_poll *poll =
-        x->target->memory ? &memory_poll : slu_table_poll(x->target->table, SLU_OP_CREATE);
-    uint64_t now = slu_clock_mono_us();
-    bool first = x->poll_until_us == 0;
-    uint64_t pause_us = (uint64_t)(first ? poll->first_ms : poll->every_ms) * 1000;
-
-    if (x->gone) {
-        slu_timer_stop(&x->timer);
-        decide(x, 'C');
-        return STEP_DONE;
-    }
-    if (x->timer_ready) {
-        x->timer_ready = false;
-        x->asking = poll->with;
-        x->native_step = 0;
-        return x->target->memory ? STEP_IMITATE : STEP_TRANSLATE;
-    }
-    if (first)
-        x->poll_until_us = now + 1000 * (x->wait_s * 1000ull < poll->limit_ms ? x->wait_s * 1000ull
-                                                                              : poll->limit_ms);
-    if (now >= x->poll_until_us)
-        return STEP_REPLY; /* the transitional status is the answer */
-    if (pause_us > x->poll_until_us - now)
-        pause_us = x->poll_until_us - now;
-    return slu_timer_set(&x->timer, (uint32_t)(pause_us / 1000) + 1) ? STEP_WAIT : out_of_memory(x);
-}
-
-static struct slu_str new_id(struct slu_exchange *x)
-{
-    unsigned char random[16];
-    struct slu_str id;
-
-    if (!slu_random(random, sizeof(random)))
-        return SLU_STR_NONE;
-    if (x->door)
-        return slu_table_make_id(x->door->table, random, x->arena);
-    id = slu_arena_printf(x->arena, "fl-");
-    for (size_t i = 0; i < 8 && id.p; i++)
-        id = slu_arena_printf(x->arena, "%.*s%02x", SLU_FMT(id), random[i]);
-    return id;
-}
-
-static uint32_t memory_settle_ms(const struct slu_exchange *x)
-{
-    if (x->door && !slu_table_poll(x->door->table, SLU_OP_CREATE))
-        return 0; /* this dialect's create is over with its reply */
-    return x->target->settle_ms;
-}
-
-static void imitate_operation(struct slu_exchange *x)
-{
-    struct slu_memory *memory = x->station->worker->gateway->memory;
-    struct slu_memory_call call = {x->target->name, x->arena, slu_clock_real_ms()};
-
-    if (x->asking == SLU_OP_CREATE)
-        x->flow_log = slu_memory_create(memory, &call, x->canonical, new_id(x), memory_settle_ms(x),
-                                        &x->fault);
-    else if (x->asking == SLU_OP_GET)
-        x->flow_log = slu_memory_get(memory, &call, x->flow_log_id, &x->fault);
-    else if (x->asking == SLU_OP_LIST)
-        x->flow_log = slu_memory_list(memory, &call, &x->fault);
-    else if (x->asking != SLU_OP_DELETE)
-        slu_fault_set(&x->fault, SLU_FAULT_NOT_IMPLEMENTED, "",
-                      "the memory cloud has no operation %s", slu_operation_name(x->asking));
-    else if (slu_memory_delete(memory, &call, x->flow_log_id, &x->fault))
-        x->flow_log = NULL;
-}
-
-static enum slu_step imitate(struct slu_exchange *x)
-{
-    static const struct slu_str over = SLU_STR_INIT("active");
-    struct slu_poll poll = memory_poll;
-
-    if (x->dry_run)
-        return STEP_REPLY;
-    imitate_operation(x);
-    if (x->fault.kind != SLU_FAULT_NONE) {
-        decide(x, 'U');
-        return STEP_REPLY;
-    }
-    if (x->operation != SLU_OP_CREATE)
-        return STEP_REPLY;
-    poll.done = &over;
-    poll.done_count = 1;
-    return judge_state(x, &poll);
+    return all;
 }
 
 static enum slu_step reply(struct slu_exchange *x)
@@ -519,8 +315,8 @@ static enum slu_step close_talk(struct slu_exchange *x)
     return x->written || x->gone ? STEP_DONE : STEP_WAIT;
 }
 
-/* The steps in which others are waited for. */
-static const unsigned waits = TO(RECEIVE) | TO(SEND) | TO(SETTLE) | TO(CLOSE);
+/* The steps in which others are waited for. A job tells its own. */
+static const unsigned waits = TO(RECEIVE) | TO(WORK) | TO(CLOSE);
 
 uint64_t slu_exchange_own_us(const struct slu_exchange *x)
 {
@@ -528,14 +324,17 @@ uint64_t slu_exchange_own_us(const struct slu_exchange *x)
 
     for (size_t i = 0; i < STEP_COUNT; i++)
         own += waits & (1u << i) ? 0 : x->spans_us[i];
+    for (size_t i = 0; i < x->job_count; i++)
+        for (size_t k = 0; k < JOB_STEP_COUNT; k++)
+            own += slu_job_step_waits((enum slu_job_step)k) ? 0 : x->jobs[i]->spans_us[k];
     return own;
 }
 
 static void count_request(struct slu_exchange *x)
 {
-    struct slu_slot *slot =
-        x->target ? x->station->slots[target_index(x)]
-                  : slu_metrics_slot(x->station->worker->gateway->metrics, SLU_STR_NONE);
+    struct slu_worker *worker = x->station->worker;
+    struct slu_slot *slot = x->target ? x->station->slots[x->target - x->station->catalog->targets]
+                                      : slu_metrics_slot(worker->gateway->metrics, SLU_STR_NONE);
     size_t operation = x->has_operation ? (size_t)x->operation : SLU_OP_COUNT;
 
     slu_count(&slot->requests[operation][x->fault.kind], 1);
@@ -575,7 +374,8 @@ static enum slu_step done(struct slu_exchange *x)
 
     count_request(x);
     slu_access_line(x);
-    slu_timer_done(&x->timer);
+    for (size_t i = 0; i < x->job_count; i++)
+        slu_job_done(x->jobs[i]);
     unlink_exchange(x);
     slu_talk_set_user(talk, NULL);
     station->worker->in_flight--;
@@ -613,11 +413,10 @@ static struct slu_exchange *begin(struct slu_talk *talk, struct slu_front *front
     x->began_us = slu_talk_began_us(talk);
     x->step_began_us = slu_clock_mono_us();
     x->ended_by = '-';
-    x->ended_in = STEP_DONE;
-    x->id = fresh_id(worker, arena);
+    x->ended_letter = '-';
+    x->id = slu_worker_fresh_id(worker, arena);
     slu_losses_init(&x->losses, arena, false);
     slu_mistakes_init(&x->mistakes, arena);
-    slu_timer_init(&x->timer, worker->loop, settle_timer_fired, x);
     slu_talk_set_user(talk, x);
     link_exchange(x, worker);
     return x;

@@ -8,7 +8,10 @@
 #include "cloud/catalog.h"
 #include "cloud/faults.h"
 #include "cloud/memory.h"
+#include "codec/params.h"
+#include "exchange/job.h"
 #include "exchange/metrics.h"
+#include "exchange/turns.h"
 #include "net/server.h"
 #include "net/upstream.h"
 
@@ -76,6 +79,8 @@ struct slu_gateway {
     struct slu_memory *memory;
     struct slu_faults *faults; /* of the memory cloud, on request */
     struct slu_metrics *metrics;
+    struct slu_turns *turns;
+    unsigned char page_key[32]; /* authenticates page tokens; random, of this process */
     struct slu_worker *workers;
     unsigned worker_count;
     struct slu_tls **front_tls; /* by listener, then by door; NULL without TLS */
@@ -101,6 +106,8 @@ void slu_worker_drain(struct slu_worker *worker);
 SLU_NODISCARD struct slu_station *
 slu_station_new(struct slu_worker *worker, struct slu_catalog *catalog, struct slu_fault *fault);
 void slu_station_unref(struct slu_station *station);
+/* 32 characters, never twice in the fleet: for requests and nonces. NULL pointer on no memory. */
+struct slu_str slu_worker_fresh_id(struct slu_worker *worker, struct slu_arena *arena);
 
 /* exchange.c: the life of one request */
 
@@ -108,12 +115,7 @@ enum slu_step {
     STEP_ADMIT,
     STEP_RECEIVE,
     STEP_UNDERSTAND,
-    STEP_TRANSLATE,
-    STEP_SIGN,
-    STEP_SEND,
-    STEP_NORMALISE,
-    STEP_SETTLE,
-    STEP_IMITATE,
+    STEP_WORK,
     STEP_REPLY,
     STEP_CLOSE,
     STEP_DONE,
@@ -122,6 +124,8 @@ enum slu_step {
 };
 
 struct slu_route;
+struct slu_list_ask;
+struct slu_several;
 
 struct slu_exchange {
     struct slu_exchange *next, **back; /* in the worker's list */
@@ -131,8 +135,7 @@ struct slu_exchange {
     const struct slu_request *request;
     const struct slu_door *door; /* NULL on the REST side */
     enum slu_step step;
-    bool resuming;     /* slu_exchange_resume() is on the stack */
-    bool call_is_back; /* the cloud's reply (or its failure) is in `result` */
+    bool resuming; /* slu_exchange_resume() is on the stack */
     bool body_is_here, gone, answered, written;
 
     /* what is wanted */
@@ -145,39 +148,31 @@ struct slu_exchange {
     enum slu_operation operation;
     bool has_operation;
     struct slu_str flow_log_id;
-    struct slu_str dialect; /* that is asked about */
-    bool dry_run, lenient, prefers_wait;
+    bool dry_run, lenient, prefers_wait, replace;
     uint32_t wait_s;
     struct slu_match *match; /* of a door, from its first step on */
     const char *door_word;   /* why a door refuses, in the tables' words */
     struct slu_value *canonical;
+    struct slu_params query;  /* decoded, each name once */
+    struct slu_list_ask *ask; /* of a list */
+    struct slu_several *several;
 
     /* what is done about it */
-    struct slu_vars *vars; /* for the table's templates; made when the first native request is */
+    struct slu_job **jobs; /* one for each target; `job` is the first, where there is but one */
+    size_t job_count, jobs_left;
+    struct slu_job *job;
     struct slu_losses losses;
     struct slu_mistakes mistakes;
     struct slu_fault fault;
-    enum slu_operation
-        asking; /* the native operation under way: differs while a create is polled */
-    size_t native_step;
-    struct slu_request native;
-    struct slu_call *call;
-    struct slu_call_result result;
-    struct slu_outcome outcome;
-    struct slu_value *flow_log; /* canonical, as the cloud last told */
+    struct slu_value *flow_log; /* canonical, as the cloud last told; of a list the array */
     struct slu_value *document; /* the answer's body, when a step has made it */
-    struct slu_timer timer;
-    bool timer_ready;
-    uint64_t poll_until_us;
     struct slu_response response;
 
     /* what is told about it */
-    uint64_t began_us, step_began_us, spans_us[STEP_COUNT], cloud_us;
-    uint64_t cloud_bytes_out, cloud_bytes_in;
-    uint32_t calls;
-    int cloud_status;
-    char ended_by;          /* '-' as meant, 'C' caller, 'U' upstream, 'G' gateway refused */
-    enum slu_step ended_in; /* the step that decided it */
+    uint64_t began_us, step_began_us, spans_us[STEP_COUNT];
+    int cloud_status;  /* of the last native reply */
+    char ended_by;     /* '-' as meant, 'C' caller, 'U' upstream, 'G' gateway refused */
+    char ended_letter; /* of the step that decided it */
 };
 
 extern const struct slu_server_handler slu_exchange_handler; /* user: struct slu_front */
@@ -186,9 +181,19 @@ void slu_exchange_resume(struct slu_exchange *x);
  * given back. */
 void slu_exchange_end_all(struct slu_worker *worker);
 struct slu_str slu_step_name(enum slu_step step);
-char slu_step_letter(enum slu_step step);
 /* The gateway's own time so far: all steps but those in which others are waited for. */
 uint64_t slu_exchange_own_us(const struct slu_exchange *x);
+/* A job of this exchange for the target; NULL on no memory (the fault is set). `own`: with mistakes
+ * and losses of its own, where there are several. */
+SLU_NODISCARD struct slu_job *slu_exchange_job(struct slu_exchange *x,
+                                               const struct slu_target *target,
+                                               enum slu_operation operation, bool own);
+/* Starts one, in addition to those under way. */
+void slu_exchange_start(struct slu_exchange *x, struct slu_job *job);
+/* The one job of this exchange: made, and to be started by the step WORK. */
+enum slu_step slu_exchange_work(struct slu_exchange *x, struct slu_job *job);
+/* What all jobs together have spent on the wire. */
+struct slu_job_spent slu_exchange_spent(const struct slu_exchange *x);
 /* Ends the road here: records the fault unless there is one, and goes to REPLY. */
 enum slu_step slu_exchange_fail(struct slu_exchange *x, enum slu_fault_kind kind, const char *place,
                                 const char *format, ...) SLU_PRINTF(4, 5);
@@ -197,20 +202,24 @@ enum slu_step slu_exchange_fail(struct slu_exchange *x, enum slu_fault_kind kind
 
 enum slu_step slu_rest_admit(struct slu_exchange *x);
 enum slu_step slu_rest_understand(struct slu_exchange *x);
+/* All jobs are over: true when more have been started. */
+bool slu_rest_worked(struct slu_exchange *x);
 /* Makes x->response from what the exchange has come to. */
 void slu_rest_reply(struct slu_exchange *x);
 
 struct slu_route {
     const char *method, *path; /* "{name}" is one segment */
     enum slu_step (*admit)(struct slu_exchange *x);
-    enum slu_step (*understand)(struct slu_exchange *x); /* of the body; NULL: a flow log */
-    bool open;                                           /* needs no key */
-    bool harmless;                 /* needs a key, but no right: nothing of a cloud is touched */
+    enum slu_step (*understand)(struct slu_exchange *x); /* of a route that takes a body */
+    void (*reply_with)(
+        struct slu_exchange *x);   /* where success is no single flow log or document */
+    bool filters;                  /* query parameters that are not listed name members */
+    bool open;                     /* needs no key */
     bool writes;                   /* needs the caller's right to write, and a body */
     const char *const *parameters; /* known query parameters, NULL-terminated */
     const char *summary;
-    const char *body, *reply; /* schemas of the request's and the success's body */
-    int status;               /* of success */
+    const char *reply; /* schema of the success body */
+    int status;        /* of success */
     enum slu_operation operation;
     bool has_operation;
 };
@@ -232,7 +241,8 @@ void slu_door_reply(struct slu_exchange *x);
 /* Takes the caller's traceparent, when it is valid. */
 void slu_trace_read(struct slu_exchange *x);
 /* Adds it to the native request with a span of our own, made from `fresh` (32 digits). */
-SLU_NODISCARD bool slu_trace_continue(struct slu_exchange *x, struct slu_str fresh);
+SLU_NODISCARD bool slu_trace_continue(struct slu_job *job, struct slu_arena *arena,
+                                      struct slu_str fresh);
 
 /* problem.c, access.c, openapi.c */
 
@@ -247,6 +257,10 @@ void slu_problem_told(struct slu_arena *arena, const struct slu_fault *fault,
 void slu_respond(struct slu_arena *arena, struct slu_response *response, int status,
                  const struct slu_value *document, const char *type);
 bool slu_fault_retryable(const struct slu_exchange *x);
+bool slu_job_retryable(const struct slu_job *job);
+/* The members of a problem, for a place in another document; NULL on no memory. */
+struct slu_value *slu_problem_of(struct slu_arena *arena, const struct slu_fault *fault);
+struct slu_value *slu_problem_of_job(struct slu_arena *arena, const struct slu_job *job);
 
 void slu_access_line(struct slu_exchange *x);
 void slu_access_flush(void *worker);

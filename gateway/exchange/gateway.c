@@ -83,6 +83,7 @@ static bool build(struct slu_gateway *gateway, struct slu_fault *fault)
     gateway->memory = slu_memory_new();
     gateway->faults = slu_faults_new();
     gateway->metrics = slu_metrics_new();
+    gateway->turns = slu_turns_new();
     gateway->workers = slu_mem_array(gateway->catalog->workers, sizeof(*gateway->workers));
     if (!gateway->memory || !gateway->faults || !gateway->metrics || !gateway->workers)
         return slu_fault_memory(fault);
@@ -139,6 +140,7 @@ static void tear_down(struct slu_gateway *gateway)
     slu_mem_free(gateway->front_tls);
     slu_mem_free(gateway->workers);
     slu_metrics_free(gateway->metrics);
+    slu_turns_free(gateway->turns);
     slu_memory_free(gateway->memory);
     slu_faults_free(gateway->faults);
     slu_catalog_free(gateway->catalog);

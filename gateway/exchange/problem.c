@@ -63,21 +63,17 @@ static struct slu_value *document(struct slu_arena *arena, const struct slu_faul
 }
 
 /* The mistakes decide the kind: bad JSON before a bad flow log before what the target lacks. */
-static void judge_mistakes(struct slu_exchange *x)
+static enum slu_fault_kind judge_mistakes(const struct slu_mistakes *mistakes,
+                                          enum slu_fault_kind otherwise)
 {
-    bool json = false, invalid = false, unsupported = false;
+    static const enum slu_fault_kind order[] = {SLU_FAULT_BAD_JSON, SLU_FAULT_FORBIDDEN,
+                                                SLU_FAULT_INVALID, SLU_FAULT_UNSUPPORTED};
 
-    for (const struct slu_mistake *m = x->mistakes.first; m; m = m->next) {
-        json |= m->kind == SLU_FAULT_BAD_JSON;
-        invalid |= m->kind == SLU_FAULT_INVALID;
-        unsupported |= m->kind == SLU_FAULT_UNSUPPORTED;
-    }
-    if (json)
-        x->fault.kind = SLU_FAULT_BAD_JSON;
-    else if (invalid)
-        x->fault.kind = SLU_FAULT_INVALID;
-    else if (unsupported)
-        x->fault.kind = SLU_FAULT_UNSUPPORTED;
+    for (size_t i = 0; i < SLU_COUNT(order); i++)
+        for (const struct slu_mistake *m = mistakes->first; m; m = m->next)
+            if (m->kind == order[i])
+                return order[i];
+    return otherwise;
 }
 
 /* "/destination" for "/destination/alias"; empty for a member of the document itself. */
@@ -137,88 +133,115 @@ static struct slu_value *errors_of(struct slu_arena *arena, const struct slu_mis
     return errors;
 }
 
-static void put_errors(struct slu_exchange *x, struct slu_value *problem)
+static struct slu_value *error_document(struct slu_arena *arena, struct slu_str pointer,
+                                        enum slu_fault_kind kind, struct slu_str detail)
 {
-    struct slu_value *errors = errors_of(x->arena, &x->mistakes);
+    struct slu_value *one = slu_value_new(arena, SLU_OBJECT);
 
-    if (errors && !errors->count && x->outcome.pointer.n) {
-        struct slu_value *one = slu_value_new(x->arena, SLU_OBJECT);
+    if (!one)
+        return NULL;
+    put_text(arena, one, SLU_STR("pointer"), pointer);
+    put_text(arena, one, SLU_STR("code"), slu_str_of(slu_fault_info(kind)->code));
+    put_text(arena, one, SLU_STR("detail"), detail);
+    return one;
+}
 
-        if (one) {
-            put_text(x->arena, one, SLU_STR("pointer"), x->outcome.pointer);
-            put_text(x->arena, one, SLU_STR("code"),
-                     slu_str_of(slu_fault_info(x->fault.kind)->code));
-            put_text(x->arena, one, SLU_STR("detail"), slu_str_of(x->fault.words));
-            slu_value_append(errors, one);
-        }
-    }
+/* `job` may be NULL. */
+static void put_errors(struct slu_arena *arena, const struct slu_mistakes *mistakes,
+                       const struct slu_job *job, const struct slu_fault *fault,
+                       struct slu_value *problem)
+{
+    struct slu_value *errors = slu_value_new(arena, SLU_ARRAY);
+
+    for (const struct slu_mistake *m = mistakes->first; m && errors; m = m->next)
+        if (!told_before(mistakes, m))
+            slu_value_append(errors, error_document(arena, m->pointer, m->kind, m->detail));
+    if (errors && !errors->count && job && job->outcome.pointer.n)
+        slu_value_append(errors, error_document(arena, job->outcome.pointer, fault->kind,
+                                                slu_arena_str(arena, slu_str_of(fault->words))));
     if (errors && errors->count)
         slu_value_put(problem, SLU_STR("errors"), errors);
 }
 
-static void put_upstream(struct slu_exchange *x, struct slu_value *problem)
+static void put_upstream(struct slu_arena *arena, const struct slu_job *job,
+                         struct slu_value *problem)
 {
     struct slu_value *upstream;
 
-    if (!x->cloud_status || !(upstream = slu_value_new(x->arena, SLU_OBJECT)))
+    if (!job || !job->cloud_status || !(upstream = slu_value_new(arena, SLU_OBJECT)))
         return;
-    put_text(x->arena, upstream, SLU_STR("target"), x->target->name);
-    slu_value_put(upstream, SLU_STR("status"), slu_value_int(x->arena, x->cloud_status));
-    if (x->outcome.vendor_code.n)
-        put_text(x->arena, upstream, SLU_STR("code"), x->outcome.vendor_code);
-    if (x->outcome.vendor_message.n)
-        put_text(x->arena, upstream, SLU_STR("message"), x->outcome.vendor_message);
-    if (x->outcome.vendor_request_id.n)
-        put_text(x->arena, upstream, SLU_STR("request_id"), x->outcome.vendor_request_id);
+    put_text(arena, upstream, SLU_STR("target"), job->target->name);
+    slu_value_put(upstream, SLU_STR("status"), slu_value_int(arena, job->cloud_status));
+    if (job->outcome.vendor_code.n)
+        put_text(arena, upstream, SLU_STR("code"), job->outcome.vendor_code);
+    if (job->outcome.vendor_message.n)
+        put_text(arena, upstream, SLU_STR("message"), job->outcome.vendor_message);
+    if (job->outcome.vendor_request_id.n)
+        put_text(arena, upstream, SLU_STR("request_id"), job->outcome.vendor_request_id);
     slu_value_put(problem, SLU_STR("upstream"), upstream);
 }
 
-/* Retryable: sending the same again may succeed and cannot do harm. */
+/* Sending the same again may succeed and cannot do harm. */
+bool slu_job_retryable(const struct slu_job *job)
+{
+    if (job->acted)
+        return false; /* a write took effect, or may have: to send it again would be a second one */
+    if (job->spent.calls && job->result.sent != SLU_SENT_ANSWERED)
+        return true;
+    if (job->outcome.kind != SLU_FAULT_NONE)
+        return job->outcome.retry != SLU_RETRY_NO;
+    return slu_fault_info(job->fault.kind)->retry != SLU_RETRY_NO;
+}
+
 bool slu_fault_retryable(const struct slu_exchange *x)
 {
-    bool write = x->has_operation && slu_operation_writes(x->operation);
-
-    if (x->has_operation && x->asking != x->operation)
-        return false; /* the write was answered: to send it again would be a second one */
-    if (x->calls && x->result.sent != SLU_SENT_ANSWERED)
-        return !write || x->result.sent == SLU_SENT_NOTHING;
-    if (x->outcome.kind != SLU_FAULT_NONE)
-        return x->outcome.retry != SLU_RETRY_NO;
+    if (x->job && x->job->fault.kind != SLU_FAULT_NONE)
+        return slu_job_retryable(x->job);
     return slu_fault_info(x->fault.kind)->retry != SLU_RETRY_NO;
 }
 
 static bool put_headers(struct slu_exchange *x)
 {
     struct slu_headers *headers = &x->response.headers;
-    uint32_t after_ms = x->outcome.retry_after_ms;
+    uint32_t after_ms = x->job ? x->job->outcome.retry_after_ms : 0;
+    bool called = x->job && x->job->spent.calls;
 
     if (x->fault.kind == SLU_FAULT_UNAUTHENTICATED &&
         !slu_headers_add(x->arena, headers, SLU_STR("www-authenticate"),
                          SLU_STR("Bearer realm=\"sluice\"")))
         return false;
-    if (!after_ms && slu_fault_info(x->fault.kind)->retry == SLU_RETRY_AFTER && !x->calls)
+    if (!after_ms && slu_fault_info(x->fault.kind)->retry == SLU_RETRY_AFTER && !called)
         after_ms = 1000;
     return !after_ms || slu_headers_add(x->arena, headers, SLU_STR("retry-after"),
                                         slu_arena_printf(x->arena, "%u",
                                                          after_ms / 1000 + (after_ms % 1000 != 0)));
 }
 
+/* What stands on the cloud although the whole did not succeed. */
+static void put_what_stands(struct slu_exchange *x, struct slu_value *problem)
+{
+    if (!x->has_operation || !slu_operation_writes(x->operation) || !x->flow_log_id.p)
+        return;
+    put_text(x->arena, problem, SLU_STR("flow_log_id"), x->flow_log_id);
+    if (x->job && x->job->acted && slu_value_is(x->flow_log, SLU_OBJECT))
+        slu_value_put(problem, SLU_STR("flow_log"), slu_value_copy(x->arena, x->flow_log));
+}
+
 void slu_problem_reply(struct slu_exchange *x)
 {
     struct slu_value *problem;
 
-    judge_mistakes(x);
+    x->fault.kind = judge_mistakes(&x->mistakes, x->fault.kind);
     problem = document(x->arena, &x->fault, slu_fault_retryable(x));
     if (problem) {
         if (x->id.p)
             put_text(x->arena, problem, SLU_STR("instance"),
                      slu_arena_printf(x->arena, "urn:sluice:request:%.*s", SLU_FMT(x->id)));
-        put_errors(x, problem);
-        put_upstream(x, problem);
+        put_errors(x->arena, &x->mistakes, x->job, &x->fault, problem);
+        put_upstream(x->arena, x->job, problem);
         if (x->losses.count)
             slu_value_put(problem, SLU_STR("loss"), slu_losses_value(x->arena, &x->losses));
-        if (slu_operation_writes(x->operation) && x->flow_log_id.p)
-            put_text(x->arena, problem, SLU_STR("flow_log_id"), x->flow_log_id);
+        put_what_stands(x, problem);
     }
     if (!put_headers(x))
         problem = NULL;
@@ -244,4 +267,23 @@ void slu_problem_plain(struct slu_arena *arena, const struct slu_fault *fault,
 
     slu_mistakes_init(&none, arena);
     slu_problem_told(arena, fault, &none, ret_response);
+}
+
+struct slu_value *slu_problem_of(struct slu_arena *arena, const struct slu_fault *fault)
+{
+    return document(arena, fault, slu_fault_info(fault->kind)->retry != SLU_RETRY_NO);
+}
+
+struct slu_value *slu_problem_of_job(struct slu_arena *arena, const struct slu_job *job)
+{
+    struct slu_fault fault = job->fault;
+    struct slu_value *problem;
+
+    fault.kind = judge_mistakes(job->mistakes, fault.kind);
+    problem = document(arena, &fault, slu_job_retryable(job));
+    if (!problem)
+        return NULL;
+    put_errors(arena, job->mistakes, job, &fault, problem);
+    put_upstream(arena, job, problem);
+    return problem;
 }

@@ -4,6 +4,7 @@
  */
 #include "exchange/rest.h"
 
+#include "base/clock.h"
 #include "codec/json.h"
 #include "codec/params.h"
 #include "codec/text.h"
@@ -20,56 +21,54 @@ static size_t count_names(const char *const *names)
     return count;
 }
 
-/* Which request a schema shall be about. */
-static bool read_operation(struct slu_exchange *x, struct slu_str value)
+static bool read_truth(struct slu_exchange *x, const struct slu_param *param, bool *ret_truth)
 {
-    if (slu_operation_of(value, &x->operation) &&
-        (x->operation == SLU_OP_CREATE || x->operation == SLU_OP_UPDATE))
+    *ret_truth = slu_str_is(param->value, "true");
+    if (*ret_truth || slu_str_is(param->value, "false"))
         return true;
-    slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "operation", "operation takes create or update");
+    slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "", "%.*s takes true or false",
+                      SLU_FMT(param->name));
     return false;
 }
 
+/* Parameters that mean the same on every route; the others are read by who needs them. */
 static bool read_parameter(struct slu_exchange *x, const struct slu_param *param)
 {
     const char *const *known = x->route->parameters;
     size_t count = count_names(known);
-    const char *near = NULL;
+    struct slu_str names = SLU_STR("none");
 
+    if (slu_str_is(param->name, "dry_run") && count && slu_str_is(slu_str_of(known[0]), "dry_run"))
+        return read_truth(x, param, &x->dry_run);
     for (size_t i = 0; i < count; i++) {
-        if (!slu_str_is(param->name, known[i]))
-            continue;
-        if (slu_str_is(param->name, "operation"))
-            return read_operation(x, param->value);
-        if (slu_str_is(param->value, "true") || slu_str_is(param->value, "false")) {
-            x->dry_run = slu_str_is(param->value, "true");
-            return true;
-        }
-        slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, known[i], "%s takes true or false", known[i]);
-        return false;
+        if (slu_str_is(param->name, known[i]))
+            return !slu_str_is(param->name, "replace") || read_truth(x, param, &x->replace);
+        names = slu_arena_printf(x->arena, "%.*s%s%s", SLU_FMT(i ? names : SLU_STR("")),
+                                 i ? ", " : "", known[i]);
     }
-    slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "", "there is no query parameter %.*s here%s%s%s",
-                      SLU_FMT(param->name), near ? "; did you mean " : "", near ? near : "",
-                      near ? "?" : "");
+    if (x->route->filters)
+        return true;
+    slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "",
+                      "there is no query parameter %.*s here; known are: %.*s",
+                      SLU_FMT(param->name), SLU_FMT(names));
     return false;
 }
 
 static bool read_query(struct slu_exchange *x)
 {
-    struct slu_params params = {0};
+    struct slu_params *params = &x->query;
 
-    if (!slu_params_read(x->arena, x->request->query, true, 32, &params, &x->fault)) {
+    if (!slu_params_read(x->arena, x->request->query, true, 32, params, &x->fault)) {
         slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "", "the query string cannot be read");
         return false;
     }
-    for (size_t i = 0; i < params.count; i++) {
-        for (size_t j = 0; j < i; j++)
-            if (slu_str_eq(params.items[i].name, params.items[j].name)) {
-                slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "", "%.*s is given twice",
-                                  SLU_FMT(params.items[i].name));
-                return false;
-            }
-        if (!read_parameter(x, &params.items[i]))
+    for (size_t i = 0; i < params->count; i++) {
+        if (slu_params_find(params, params->items[i].name) != &params->items[i]) {
+            slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "", "%.*s is given twice",
+                              SLU_FMT(params->items[i].name));
+            return false;
+        }
+        if (!read_parameter(x, &params->items[i]))
             return false;
     }
     return true;
@@ -176,15 +175,13 @@ enum slu_step slu_rest_admit(struct slu_exchange *x)
             slu_fault_memory(&x->fault);
         return slu_exchange_fail(x, SLU_FAULT_NOT_FOUND, "", "there is nothing here");
     }
-    x->operation = x->asking = x->route->operation;
+    x->operation = x->route->operation;
     x->has_operation = x->route->has_operation;
     if (!x->route->open && !authenticate(x))
         return STEP_REPLY;
-    if (strstr(x->route->path, "{dialect}"))
-        x->dialect = captures[0];
-    else if (captures[0].n && !find_target(x, captures[0]))
+    if (captures[0].n && !find_target(x, captures[0]))
         return STEP_REPLY;
-    if ((x->caller && !x->route->harmless && !may(x)) || !read_query(x))
+    if ((x->caller && !may(x)) || !read_query(x))
         return STEP_REPLY;
     if (!read_preferences(x))
         return slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "prefer", "Prefer cannot be read");
@@ -192,54 +189,128 @@ enum slu_step slu_rest_admit(struct slu_exchange *x)
     return x->route->admit(x);
 }
 
-/* application/json, with nothing behind it but parameters. */
-static bool is_json(struct slu_str type)
+/* The media type with nothing behind it but parameters. */
+static bool is_type(struct slu_str field, const char *type)
 {
-    return slu_str_eq_nocase(slu_str_trim(slu_str_cut(&type, ';')), SLU_STR("application/json"));
+    return slu_str_eq_nocase(slu_str_trim(slu_str_cut(&field, ';')), slu_str_of(type));
+}
+
+static bool is_json(const struct slu_exchange *x)
+{
+    struct slu_str type = slu_headers_value(&x->request->headers, SLU_STR("content-type"));
+
+    return is_type(type, "application/json") || (slu_str_is(x->request->method, "PATCH") &&
+                                                 is_type(type, "application/merge-patch+json"));
 }
 
 enum slu_step slu_rest_write(struct slu_exchange *x)
 {
-    if (!is_json(slu_headers_value(&x->request->headers, SLU_STR("content-type"))))
-        return slu_exchange_fail(x, SLU_FAULT_MEDIA_TYPE, "content-type",
-                                 "send the flow log as Content-Type: application/json");
+    if (!is_json(x))
+        return slu_exchange_fail(
+            x, SLU_FAULT_MEDIA_TYPE, "content-type", "send the body as Content-Type: %s",
+            slu_str_is(x->request->method, "PATCH") ? "application/merge-patch+json"
+                                                    : "application/json");
     if (slu_headers_find(&x->request->headers, SLU_STR("content-encoding")))
         return slu_exchange_fail(x, SLU_FAULT_MEDIA_TYPE, "content-encoding",
-                                 "send the flow log without Content-Encoding");
+                                 "send the body without Content-Encoding");
     slu_talk_want_body(x->talk, x->station->catalog->limits.body_bytes);
     return STEP_RECEIVE;
 }
 
+static struct slu_job *single(struct slu_exchange *x)
+{
+    return slu_exchange_job(x, x->target, x->operation, false);
+}
+
+/* Several If-Match fields are one list (RFC 9110 §5.3). */
+static struct slu_str if_match(struct slu_exchange *x)
+{
+    const struct slu_headers *headers = &x->request->headers;
+    struct slu_str all = SLU_STR("");
+
+    for (size_t i = 0; i < headers->count; i++)
+        if (slu_str_eq_nocase(headers->items[i].name, SLU_STR("if-match")))
+            all = slu_arena_printf(x->arena, "%.*s%s%.*s", SLU_FMT(all), all.n ? ", " : "",
+                                   SLU_FMT(headers->items[i].value));
+    return all;
+}
+
 enum slu_step slu_rest_read(struct slu_exchange *x)
 {
-    return x->target->memory ? STEP_IMITATE : STEP_TRANSLATE;
+    return slu_exchange_work(x, single(x));
+}
+
+enum slu_step slu_rest_remove(struct slu_exchange *x)
+{
+    struct slu_job *job = single(x);
+
+    if (job)
+        job->if_match = if_match(x);
+    return slu_exchange_work(x, job);
 }
 
 /* The body */
 
+bool slu_rest_body(struct slu_exchange *x, const char *what)
+{
+    x->canonical =
+        slu_json_read(x->arena, x->request->body, (struct slu_json_limits){0}, &x->mistakes);
+    if (!x->canonical) {
+        slu_exchange_fail(x, SLU_FAULT_BAD_JSON, "", "the body is not valid JSON; see errors");
+        return false;
+    }
+    if (slu_value_is(x->canonical, SLU_OBJECT))
+        return true;
+    slu_mistake(&x->mistakes, SLU_FAULT_INVALID, SLU_STR_NONE, "%s is an object, not %s", what,
+                slu_kind_name(x->canonical->kind));
+    slu_exchange_fail(x, SLU_FAULT_INVALID, "", "%s is not valid; see errors", what);
+    return false;
+}
+
+/* The table looks at the same document: a cloud's mistakes are told together with the model's. The
+ * memory cloud has no table. */
+static enum slu_step judged(struct slu_exchange *x, struct slu_job *job, const char *what)
+{
+    if (x->target->memory && !slu_mistakes_none(&x->mistakes))
+        return slu_exchange_fail(x, SLU_FAULT_INVALID, "", "%s is not valid; see errors", what);
+    return slu_exchange_work(x, job);
+}
+
 enum slu_step slu_rest_understand(struct slu_exchange *x)
 {
-    struct slu_json_limits limits = {0};
+    return x->route->understand(x);
+}
 
-    x->canonical = slu_json_read(x->arena, x->request->body, limits, &x->mistakes);
-    if (!x->canonical)
-        return slu_exchange_fail(x, SLU_FAULT_BAD_JSON, "",
-                                 "the body is not valid JSON; see errors");
-    if (x->route->understand)
-        return x->route->understand(x);
-    if (!slu_value_is(x->canonical, SLU_OBJECT)) {
-        slu_mistake(&x->mistakes, SLU_FAULT_INVALID, SLU_STR_NONE,
-                    "a flow log is an object, not %s", slu_kind_name(x->canonical->kind));
-        return slu_exchange_fail(x, SLU_FAULT_INVALID, "", "the flow log is not valid; see errors");
-    }
-    /* Mistakes of the model and of the target are told together: translate looks at them again. */
+enum slu_step slu_rest_understand_create(struct slu_exchange *x)
+{
+    struct slu_job *job;
+
+    if (!slu_rest_body(x, "the flow log"))
+        return STEP_REPLY;
     (void)slu_flow_log_check(x->canonical, &x->mistakes);
     (void)slu_aliases_resolve(x->target, x->canonical, x->arena, &x->mistakes);
-    if (!x->target->memory)
-        return STEP_TRANSLATE;
+    job = single(x);
+    if (job)
+        job->canonical = x->canonical;
+    return judged(x, job, "the flow log");
+}
+
+enum slu_step slu_rest_understand_change(struct slu_exchange *x)
+{
+    struct slu_job *job;
+
+    if (!slu_rest_body(x, "the patch"))
+        return STEP_REPLY;
+    (void)slu_flow_log_check_patch(x->canonical, &x->mistakes);
+    (void)slu_aliases_resolve(x->target, x->canonical, x->arena, &x->mistakes);
     if (!slu_mistakes_none(&x->mistakes))
-        return slu_exchange_fail(x, SLU_FAULT_INVALID, "", "the flow log is not valid; see errors");
-    return STEP_IMITATE;
+        return slu_exchange_fail(x, SLU_FAULT_INVALID, "", "the patch is not valid; see errors");
+    job = single(x);
+    if (job) {
+        job->canonical = x->canonical;
+        job->if_match = if_match(x);
+    }
+    return slu_exchange_work(x, job);
 }
 
 /* Answers */
@@ -259,75 +330,48 @@ static void move_member(struct slu_value *from, struct slu_str name, struct slu_
         slu_value_put(to, name, member);
 }
 
-/* The flow log as a caller sees it: members in the model's order, what was lost last. */
-static struct slu_value *flow_log_document(struct slu_exchange *x)
+struct slu_value *slu_rest_flow_log(struct slu_arena *arena, struct slu_value *flow_log,
+                                    const struct slu_target *target)
 {
-    struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
+    struct slu_value *document = slu_value_new(arena, SLU_OBJECT);
     size_t count;
     const struct slu_str *order = slu_flow_log_order(&count);
 
-    if (!document)
-        return NULL;
+    if (!document || !flow_log)
+        return document;
+    slu_value_set(flow_log, SLU_STR("target"), slu_value_string(arena, target->name));
+    for (size_t i = 0; i < count; i++)
+        move_member(flow_log, order[i], document);
+    return document;
+}
+
+/* The flow log as a caller sees it: members in the model's order, what was lost last. */
+static struct slu_value *flow_log_document(struct slu_exchange *x)
+{
+    struct slu_value *document;
+
     if (x->flow_log && x->flow_log_id.p)
         slu_value_set(x->flow_log, SLU_STR("id"), slu_value_string(x->arena, x->flow_log_id));
-    if (x->flow_log)
-        slu_value_set(x->flow_log, SLU_STR("target"), slu_value_string(x->arena, x->target->name));
-    for (size_t i = 0; i < count; i++)
-        move_member(x->flow_log, order[i], document);
+    document = slu_rest_flow_log(x->arena, x->flow_log, x->target);
+    if (document && x->job->old_id.p)
+        put_text(x, document, SLU_STR("replaced"), x->job->old_id);
     slu_value_put(document, SLU_STR("loss"), slu_losses_value(x->arena, &x->losses));
     return document;
 }
 
-static struct slu_value *native_url(struct slu_exchange *x)
+struct slu_value *slu_rest_dry_run(struct slu_arena *arena, const struct slu_job *job)
 {
-    const struct slu_request *native = &x->native;
+    struct slu_value *document = slu_value_new(arena, SLU_OBJECT);
+    struct slu_value *shown = job->shown ? job->shown : slu_value_new(arena, SLU_ARRAY);
+    struct slu_value *first = slu_value_item(shown, 0);
 
-    return slu_value_string(
-        x->arena, slu_arena_printf(x->arena, "%.*s://%.*s%.*s%s%.*s", SLU_FMT(native->scheme),
-                                   SLU_FMT(native->host), SLU_FMT(native->path),
-                                   native->query.n ? "?" : "", SLU_FMT(native->query)));
-}
-
-/* What would be sent. It is shown before it is signed, so there is no secret in it. */
-static struct slu_value *native_document(struct slu_exchange *x)
-{
-    struct slu_value *shown = slu_value_new(x->arena, SLU_OBJECT);
-    struct slu_value *headers = slu_value_new(x->arena, SLU_OBJECT);
-    struct slu_mistakes unread;
-    struct slu_value *body = NULL;
-
-    if (!shown || !headers)
-        return NULL;
-    put_text(x, shown, SLU_STR("method"), x->native.method);
-    slu_value_put(shown, SLU_STR("url"), native_url(x));
-    put_text(x, headers, SLU_STR("host"), x->native.host);
-    for (size_t i = 0; i < x->native.headers.count; i++)
-        put_text(x, headers, x->native.headers.items[i].name, x->native.headers.items[i].value);
-    slu_value_put(shown, SLU_STR("headers"), headers);
-    slu_mistakes_init(&unread, x->arena);
-    if (x->native.body.n)
-        body = slu_json_read(x->arena, x->native.body, (struct slu_json_limits){0}, &unread);
-    if (!body)
-        body = x->native.body.n ? slu_value_string(x->arena, x->native.body)
-                                : slu_value_new(x->arena, SLU_NULL);
-    slu_value_put(shown, SLU_STR("body"), body);
-    put_text(x, shown, SLU_STR("signing"),
-             slu_str_of(slu_scheme_name(x->target->credentials.scheme)));
-    return shown;
-}
-
-static void reply_dry_run(struct slu_exchange *x)
-{
-    struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
-
-    if (document) {
-        slu_value_put(document, SLU_STR("dry_run"), slu_value_bool(x->arena, true));
-        put_text(x, document, SLU_STR("target"), x->target->name);
-        slu_value_put(document, SLU_STR("request"),
-                      x->target->memory ? slu_value_new(x->arena, SLU_NULL) : native_document(x));
-        slu_value_put(document, SLU_STR("loss"), slu_losses_value(x->arena, &x->losses));
-    }
-    slu_respond(x->arena, &x->response, 200, document, "application/json");
+    slu_value_put(document, SLU_STR("dry_run"), slu_value_bool(arena, true));
+    slu_value_put(document, SLU_STR("target"), slu_value_string(arena, job->target->name));
+    slu_value_put(document, SLU_STR("request"),
+                  first ? slu_value_copy(arena, first) : slu_value_new(arena, SLU_NULL));
+    slu_value_put(document, SLU_STR("requests"), shown);
+    slu_value_put(document, SLU_STR("loss"), slu_losses_value(arena, job->losses));
+    return document;
 }
 
 static void add_location(struct slu_exchange *x)
@@ -364,24 +408,89 @@ static void add_preferences_applied(struct slu_exchange *x)
                 SLU_FMT(x->id));
 }
 
+/* What was there when it was read; of a change only where nothing had to be changed, since a reply
+ * to a change need not be the whole truth. */
+static bool add_etag(struct slu_exchange *x)
+{
+    bool read = x->operation == SLU_OP_GET || (x->operation == SLU_OP_UPDATE && x->job->unchanged);
+    struct slu_str tag;
+
+    if (!read || !x->flow_log)
+        return true;
+    tag = slu_etag(x->arena, x->flow_log);
+    return tag.p && slu_headers_add(x->arena, &x->response.headers, SLU_STR("etag"), tag);
+}
+
+/* Gone at once: nothing to tell. On its way: as the cloud told it. */
+static void reply_removed(struct slu_exchange *x)
+{
+    if (x->flow_log) {
+        slu_respond(x->arena, &x->response, 202, flow_log_document(x), "application/json");
+        return;
+    }
+    x->response.status = 204;
+}
+
+static void reply_flow_log(struct slu_exchange *x)
+{
+    bool made = x->operation == SLU_OP_CREATE || x->job->old_id.p;
+
+    if (x->operation == SLU_OP_DELETE) {
+        reply_removed(x);
+        return;
+    }
+    if (made)
+        add_location(x);
+    if (!add_etag(x))
+        slu_log(SLU_LOG_DEBUG, "etag", "no memory for the ETag of %.*s", SLU_FMT(x->id));
+    slu_respond(x->arena, &x->response, x->route->status, flow_log_document(x), "application/json");
+}
+
+/* A delete that we sent before and whose end the caller may not have heard. */
+static struct slu_str removal_key(struct slu_exchange *x)
+{
+    return slu_arena_printf(x->arena, "gone %.*s %.*s", SLU_FMT(x->target->name),
+                            SLU_FMT(x->flow_log_id));
+}
+
+static const uint64_t remembered_us = UINT64_C(3600) * 1000 * 1000;
+
+static void remember_removal(struct slu_exchange *x)
+{
+    struct slu_turns *turns = x->station->worker->gateway->turns;
+    uint64_t now = slu_clock_mono_us(), since = now > remembered_us ? now - remembered_us : 0;
+
+    if (!x->job || x->operation != SLU_OP_DELETE || !x->has_operation || x->dry_run)
+        return;
+    if (x->job->acted)
+        slu_turns_tell(turns, removal_key(x), now, SLU_STR("gone"));
+    else if (x->fault.kind == SLU_FAULT_NOT_FOUND &&
+             slu_turns_seen(turns, removal_key(x), since, x->arena).p) {
+        x->fault = (struct slu_fault){0};
+        x->flow_log = NULL;
+    }
+}
+
 void slu_rest_reply(struct slu_exchange *x)
 {
     if (x->id.p && !slu_headers_add(x->arena, &x->response.headers, SLU_STR("x-request-id"), x->id))
         slu_fault_memory(&x->fault);
+    remember_removal(x);
     if (x->fault.kind != SLU_FAULT_NONE) {
         slu_problem_reply(x);
         return;
     }
     if (x->has_operation && slu_operation_writes(x->operation))
         add_preferences_applied(x);
-    if (x->dry_run) {
-        reply_dry_run(x);
-        return;
-    }
-    if (x->operation == SLU_OP_CREATE && x->has_operation)
-        add_location(x);
-    slu_respond(x->arena, &x->response, x->route->status,
-                x->has_operation ? flow_log_document(x) : x->document, "application/json");
+    if (x->route->reply_with)
+        x->route->reply_with(x);
+    else if (x->dry_run)
+        slu_respond(x->arena, &x->response, 200, slu_rest_dry_run(x->arena, x->job),
+                    "application/json");
+    else if (x->has_operation)
+        reply_flow_log(x);
+    else
+        slu_respond(x->arena, &x->response, x->route->status, x->document, "application/json");
 }
 
 /* The routes that need no cloud */
@@ -405,9 +514,8 @@ static struct slu_value *target_document(struct slu_exchange *x, const struct sl
         put_text(x, document, SLU_STR("title"), slu_table_title(target->table));
     for (int i = 0; i < SLU_OP_COUNT; i++) {
         enum slu_operation operation = (enum slu_operation)i;
-        bool routed = operation == SLU_OP_CREATE || operation == SLU_OP_GET;
 
-        if (routed && (target->memory || slu_table_serves(target->table, operation)))
+        if (target->memory || slu_table_serves(target->table, operation))
             slu_value_append(operations,
                              slu_value_string(x->arena, slu_str_of(slu_operation_name(operation))));
     }

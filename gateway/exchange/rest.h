@@ -9,12 +9,54 @@ enum slu_step slu_rest_targets(struct slu_exchange *x);
 enum slu_step slu_rest_target(struct slu_exchange *x);
 enum slu_step slu_rest_write(struct slu_exchange *x);
 enum slu_step slu_rest_read(struct slu_exchange *x);
+enum slu_step slu_rest_remove(struct slu_exchange *x);
+enum slu_step slu_rest_list(struct slu_exchange *x);         /* pages.c */
+enum slu_step slu_rest_list_several(struct slu_exchange *x); /* several.c */
 
-/* dialects.c: what can be done */
-enum slu_step slu_rest_dialects(struct slu_exchange *x);
-enum slu_step slu_rest_dialect(struct slu_exchange *x);
-enum slu_step slu_rest_schema(struct slu_exchange *x);
-/* Takes the body of a translation. */
-enum slu_step slu_rest_translate(struct slu_exchange *x);
+/* Routes with a body: what the body means. */
+enum slu_step slu_rest_understand_create(struct slu_exchange *x);
+enum slu_step slu_rest_understand_change(struct slu_exchange *x);
+enum slu_step slu_rest_understand_several(struct slu_exchange *x);
+
+/* Routes whose success is no single flow log. */
+void slu_rest_reply_list(struct slu_exchange *x);
+void slu_rest_reply_several(struct slu_exchange *x);
+
+/* The body as an object; false with the fault set. `what` for messages: "the flow log". */
+bool slu_rest_body(struct slu_exchange *x, const char *what);
+/* The flow log as callers see it: with its target, members in the model's order. Takes the members
+ * out of `flow_log`. */
+struct slu_value *slu_rest_flow_log(struct slu_arena *arena, struct slu_value *flow_log,
+                                    const struct slu_target *target);
+/* {dry_run, target, request, requests, loss} */
+struct slu_value *slu_rest_dry_run(struct slu_arena *arena, const struct slu_job *job);
+
+/*
+ * pages.c: page tokens, one for any number of targets. They are authenticated by a key of this
+ * process, bound to the caller and to what was asked (targets, filters, page size), and end after
+ * an hour.
+ */
+struct slu_place { /* where the list of one target goes on */
+    struct slu_str target, position, last;
+    uint32_t width;
+    bool knows_total;
+    uint64_t total;
+};
+/* Size and filters of this request's list. */
+struct slu_list_ask {
+    struct slu_filter filters[SLU_FILTERS_MOST];
+    size_t filter_count;
+    uint32_t size;
+    struct slu_place *places; /* of the token; NULL: the first page */
+    size_t place_count;
+};
+SLU_NODISCARD bool slu_list_ask_read(struct slu_exchange *x, struct slu_list_ask **ret_ask);
+/* Fills job->list for one target's part of the page. */
+void slu_list_ask_apply(const struct slu_list_ask *ask, const struct slu_place *place,
+                        uint32_t size, struct slu_job *job);
+struct slu_place slu_place_after(const struct slu_job *job);
+/* A NULL pointer on no memory. */
+struct slu_str slu_page_token(struct slu_exchange *x, const struct slu_list_ask *ask,
+                              const struct slu_place *places, size_t count);
 
 #endif

@@ -48,14 +48,15 @@ void slu_trace_read(struct slu_exchange *x)
 
 /* The span: half of the worker's random prefix and half of its counter. Added behind the signature,
  * since proxies on the way may change it. */
-bool slu_trace_continue(struct slu_exchange *x, struct slu_str fresh)
+bool slu_trace_continue(struct slu_job *job, struct slu_arena *arena, struct slu_str fresh)
 {
     struct slu_str head = {fresh.p, PARENT / 2},
                    tail = {fresh.p + fresh.n - PARENT / 2, PARENT / 2};
 
-    if (!x->trace_id.n)
+    if (!job->trace_id.n)
         return true;
-    return slu_headers_add(x->arena, &x->native.headers, SLU_STR("traceparent"),
-                           slu_arena_printf(x->arena, "00-%.*s-%.*s%.*s-%.*s", SLU_FMT(x->trace_id),
-                                            SLU_FMT(head), SLU_FMT(tail), SLU_FMT(x->trace_flags)));
+    return slu_headers_add(arena, &job->native.headers, SLU_STR("traceparent"),
+                           slu_arena_printf(arena, "00-%.*s-%.*s%.*s-%.*s", SLU_FMT(job->trace_id),
+                                            SLU_FMT(head), SLU_FMT(tail),
+                                            SLU_FMT(job->trace_flags)));
 }

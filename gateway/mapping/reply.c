@@ -268,7 +268,7 @@ static bool finish_success(struct reader *reader, size_t step)
 
     if (run->step->gives && !reader->body)
         unreadable(reader, reader->why);
-    else if (reader->body && run->xml && !slu_str_eq_nocase(reader->root, run->step->xml_root))
+    else if (reader->body && run->xml && !slu_str_eq(reader->root, run->step->xml_root))
         unreadable(reader, slu_arena_printf(run->arena, "the cloud's answer is a %.*s, not a %.*s",
                                             SLU_FMT(reader->root), SLU_FMT(run->step->xml_root)));
     else if (run->step->each)

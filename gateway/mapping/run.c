@@ -227,28 +227,32 @@ static bool told_before(const struct slu_run *run, struct slu_str pointer, struc
     return false;
 }
 
-void slu_run_lose(struct slu_run *run, struct slu_str pointer, const struct slu_value *value,
-                  struct slu_str reason)
+void slu_losses_add(struct slu_losses *losses, struct slu_str pointer,
+                    const struct slu_value *value, struct slu_str reason, enum slu_side direction)
 {
-    struct slu_losses *losses = run->losses;
-    struct slu_loss *loss;
+    struct slu_loss *loss = slu_arena_get(losses->arena, sizeof(*loss));
 
-    if (told_before(run, pointer, reason))
-        return;
-    loss = slu_arena_get(losses->arena, sizeof(*loss));
     if (!loss)
         return;
-    if (run->prefix.n)
-        pointer = slu_arena_join(losses->arena, run->prefix, pointer);
     *loss = (struct slu_loss){.pointer = pointer,
                               .value = value,
                               .reason = slu_arena_str(losses->arena, reason),
-                              .direction = run->side};
+                              .direction = direction};
     if (!losses->end)
         losses->end = &losses->first;
     *losses->end = loss;
     losses->end = &loss->next;
     losses->count++;
+}
+
+void slu_run_lose(struct slu_run *run, struct slu_str pointer, const struct slu_value *value,
+                  struct slu_str reason)
+{
+    if (told_before(run, pointer, reason))
+        return;
+    if (run->prefix.n)
+        pointer = slu_arena_join(run->losses->arena, run->prefix, pointer);
+    slu_losses_add(run->losses, pointer, value, reason, run->side);
 }
 
 void slu_run_refuse(struct slu_run *run, struct slu_str pointer, const struct slu_value *value,

@@ -90,12 +90,6 @@ struct slu_str slu_table_title(const struct slu_table *table)
     return table->title;
 }
 
-size_t slu_table_clients(const struct slu_table *table, const struct slu_table_client **ret_clients)
-{
-    *ret_clients = table->clients;
-    return table->client_count;
-}
-
 bool slu_table_serves(const struct slu_table *table, enum slu_operation operation)
 {
     return (size_t)operation < SLU_OP_COUNT && table->plans[operation].served;

@@ -3,7 +3,7 @@
 'use strict';
 const core = require('@huaweicloud/huaweicloud-sdk-core');
 const { ClientBuilder } = require('@huaweicloud/huaweicloud-sdk-core/ClientBuilder');
-const { add, live } = require('./life');
+const { live } = require('./life');
 
 function make(scene) {
     const credential = new core.BasicCredentials().withAk(scene.accessKey).withSk(scene.secret)
@@ -37,7 +37,8 @@ function make(scene) {
             let marker = '';
             do {
                 const body = await call('GET', '', null, size ? { limit: size, ...(marker && { marker }) } : {});
-                add(pages, body.flow_logs.map((log) => log.id));
+                if (body.flow_logs.length)
+                    pages.push(body.flow_logs.map((log) => log.id));
                 marker = (body.page_info && body.page_info.next_marker) || '';
             } while (size && marker);
             return pages;

@@ -105,10 +105,13 @@ static void repeats_only_what_is_harmless(void **state)
         struct slu_exchange *x = exchange(&arena);
 
         x->has_operation = true;
-        x->operation = x->asking = ends[i].asking;
-        x->calls = 1;
-        x->result.sent = ends[i].sent;
-        x->fault.kind = ends[i].kind;
+        x->operation = ends[i].asking;
+        x->job = slu_arena_zero(&arena, sizeof(*x->job));
+        assert_non_null(x->job);
+        x->job->spent.calls = 1;
+        x->job->result.sent = ends[i].sent;
+        x->job->acted = slu_operation_writes(ends[i].asking) && ends[i].sent == SLU_SENT_PERHAPS;
+        x->fault.kind = x->job->fault.kind = ends[i].kind;
         assert_int_equal(slu_fault_retryable(x), ends[i].retryable);
         slu_arena_done(&arena);
     }

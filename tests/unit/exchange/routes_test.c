@@ -29,7 +29,9 @@ static const struct {
     {"GET", "/V1/targets", NULL, NULL, NULL, NULL},
     {"GET", "/", NULL, NULL, NULL, NULL},
     {"DELETE", "/v1/targets", NULL, NULL, NULL, "GET, HEAD"},
-    {"PUT", "/v1/targets/a/flow-logs", NULL, NULL, NULL, "POST"},
+    {"PUT", "/v1/targets/a/flow-logs", NULL, NULL, NULL, "POST, GET, HEAD"},
+    {"PATCH", "/v1/targets/a/flow-logs/x", "/v1/targets/{target}/flow-logs/{id}", "a", "x", NULL},
+    {"DELETE", "/v1/targets/a/flow-logs/x", "/v1/targets/{target}/flow-logs/{id}", "a", "x", NULL},
     {"get", "/v1/targets", NULL, NULL, NULL, "GET, HEAD"},
 };
 

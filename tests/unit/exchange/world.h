@@ -305,6 +305,7 @@ static inline void world_make(struct world *world)
     world->gateway.catalog = world_catalog(world->cloud.peer->port);
     world->gateway.memory = slu_memory_new();
     world->gateway.faults = slu_faults_new();
+    world->gateway.turns = slu_turns_new();
     world->gateway.metrics = slu_metrics_new();
     world->gateway.workers = &world->worker;
     world->gateway.worker_count = 1;
@@ -358,6 +359,7 @@ static inline int world_stop(void **state)
     slu_metrics_free(world->gateway.metrics);
     slu_memory_free(world->gateway.memory);
     slu_faults_free(world->gateway.faults);
+    slu_turns_free(world->gateway.turns);
     slu_catalog_free(world->gateway.catalog);
     slu_arena_done(&world->arena);
     return 0;

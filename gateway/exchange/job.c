@@ -1,0 +1,504 @@
+/*
+ * The life of a job, told once: see job.h. Each step does one thing and returns the step that comes
+ * next, or WAIT. Callbacks of net/ store what they learned and resume. One function moves, and
+ * checks that the table allows the move.
+ */
+#include "exchange/exchange_internal.h"
+
+#include "base/clock.h"
+#include "codec/json.h"
+#include "codec/merge.h"
+#include "codec/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static enum slu_job_step take_turn(struct slu_job *job);
+static enum slu_job_step translate(struct slu_job *job);
+static enum slu_job_step sign(struct slu_job *job);
+static enum slu_job_step send(struct slu_job *job);
+static enum slu_job_step normalise(struct slu_job *job);
+static enum slu_job_step over(struct slu_job *job);
+
+#define TO(step) (1u << JOB_##step)
+
+static const struct {
+    struct slu_str name;
+    char letter; /* in the access line */
+    bool waits;  /* for others */
+    enum slu_job_step (*run)(struct slu_job *job);
+    unsigned next; /* the steps that may follow */
+} life[] = {
+    /* clang-format off */
+    [JOB_PLAN]      = {SLU_STR_INIT("plan"),      'D', false, slu_programme_next, TO(TURN) | TO(IMITATE) | TO(OVER)},
+    [JOB_TURN]      = {SLU_STR_INIT("turn"),      'Q', true,  take_turn,          TO(FETCH) | TO(OVER)},
+    [JOB_FETCH]     = {SLU_STR_INIT("fetch"),     'F', true,  slu_fetch,          TO(TRANSLATE) | TO(OVER)},
+    [JOB_TRANSLATE] = {SLU_STR_INIT("translate"), 'T', false, translate,          TO(SIGN) | TO(OVER)},
+    [JOB_SIGN]      = {SLU_STR_INIT("sign"),      'S', false, sign,               TO(SEND) | TO(TRANSLATE) | TO(PLAN) | TO(OVER)},
+    [JOB_SEND]      = {SLU_STR_INIT("send"),      'C', true,  send,               TO(NORMALISE) | TO(OVER)},
+    [JOB_NORMALISE] = {SLU_STR_INIT("normalise"), 'N', false, normalise,          TO(TRANSLATE) | TO(FETCH) | TO(SETTLE) | TO(PLAN) | TO(OVER)},
+    [JOB_IMITATE]   = {SLU_STR_INIT("imitate"),   'M', false, slu_imitate,        TO(SETTLE) | TO(PLAN) | TO(OVER)},
+    [JOB_SETTLE]    = {SLU_STR_INIT("settle"),    'P', true,  slu_settle,         TO(FETCH) | TO(IMITATE) | TO(SETTLE) | TO(PLAN) | TO(OVER)},
+    [JOB_OVER]      = {SLU_STR_INIT("over"),      'D', false, over,               0},
+    /* clang-format on */
+};
+
+struct slu_str slu_job_step_name(enum slu_job_step step)
+{
+    return life[step].name;
+}
+
+bool slu_job_step_waits(enum slu_job_step step)
+{
+    return life[step].waits;
+}
+
+/* Beginning, moving, ending */
+
+static void timer_fired(void *argument)
+{
+    struct slu_job *job = argument;
+
+    job->timer_ready = true;
+    slu_job_resume(job);
+}
+
+struct slu_job *slu_job_new(struct slu_station *station, struct slu_arena *arena,
+                            const struct slu_target *target, enum slu_operation operation,
+                            struct slu_mistakes *mistakes, struct slu_losses *losses)
+{
+    struct slu_job *job = slu_arena_zero(arena, sizeof(*job));
+
+    if (!job)
+        return NULL;
+    job->station = station;
+    job->arena = arena;
+    job->target = target;
+    job->operation = job->asking = operation;
+    job->mistakes = mistakes;
+    job->losses = losses;
+    job->ended_by = '-';
+    job->ended_letter = '-';
+    slu_timer_init(&job->timer, station->worker->loop, timer_fired, job);
+    return job;
+}
+
+static void decide(struct slu_job *job, char who)
+{
+    if (job->ended_by != '-')
+        return;
+    job->ended_by = who;
+    job->ended_letter = life[job->step].letter;
+}
+
+enum slu_job_step slu_job_fail(struct slu_job *job, char who, enum slu_fault_kind kind,
+                               const char *format, ...)
+{
+    char words[sizeof(job->fault.words)];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(words, sizeof(words), format, args);
+    va_end(args);
+    slu_fault_set(&job->fault, kind, "", "%s", words);
+    decide(job, who);
+    return JOB_OVER;
+}
+
+enum slu_job_step slu_job_out_of_memory(struct slu_job *job)
+{
+    slu_fault_memory(&job->fault);
+    decide(job, 'G');
+    return JOB_OVER;
+}
+
+static void trace_move(struct slu_job *job)
+{
+    uint64_t now = slu_clock_mono_us();
+
+    job->spans_us[job->step] += now - job->step_began_us;
+    job->step_began_us = now;
+}
+
+void slu_job_resume(struct slu_job *job)
+{
+    enum slu_job_step next;
+
+    if (job->resuming || job->ended)
+        return; /* a callback inside a step: the loop below will see what it stored */
+    job->resuming = true;
+    while ((next = life[job->step].run(job)) != JOB_WAIT) {
+        slu_must(life[job->step].next & (1u << next));
+        trace_move(job);
+        job->step = next;
+        if (next == JOB_OVER)
+            break;
+    }
+    if (job->step == JOB_OVER) {
+        life[JOB_OVER].run(job);
+        return;
+    }
+    trace_move(job);
+    job->resuming = false;
+}
+
+void slu_job_start(struct slu_job *job)
+{
+    job->started = true;
+    job->step = JOB_PLAN;
+    job->step_began_us = slu_clock_mono_us();
+    slu_job_resume(job);
+}
+
+void slu_job_leave(struct slu_job *job)
+{
+    job->left = true;
+    if (job->started)
+        slu_job_resume(job);
+}
+
+void slu_job_done(struct slu_job *job)
+{
+    if (job->call)
+        slu_call_cancel(job->call);
+    job->call = NULL;
+    slu_timer_done(&job->timer);
+    slu_turn_end(job->look_turn);
+    slu_turn_end(job->turn);
+    job->look_turn = job->turn = NULL;
+    if (job->paging)
+        slu_arena_done(&job->page_arena);
+    job->paging = false;
+}
+
+static enum slu_job_step over(struct slu_job *job)
+{
+    job->ended = true;
+    slu_job_done(job);
+    job->over(job, job->user);
+    return JOB_WAIT;
+}
+
+/* The caller left: what only serves the answer ends here. */
+static bool may_leave(const struct slu_job *job)
+{
+    return job->left && (!slu_operation_writes(job->asking) || job->station->worker->ending);
+}
+
+/* Turns: where a table says that writes must not overlap, the whole job is one write. */
+
+static void turn_is_there(void *argument)
+{
+    struct slu_job *job = argument;
+
+    job->has_turn = true;
+    slu_job_resume(job);
+}
+
+/* The value at the pointer, in what the job is about; empty: nothing to take turns for. */
+static struct slu_str turn_value(struct slu_job *job, struct slu_str pointer)
+{
+    const struct slu_value *value;
+    struct slu_path path;
+
+    if (slu_str_is(pointer, "/id"))
+        return job->id;
+    if (!pointer.n || !slu_path_read(job->arena, pointer, &path))
+        return SLU_STR_NONE;
+    value = slu_path_get(&path, job->canonical);
+    return slu_value_is(value, SLU_STRING) ? value->text : SLU_STR_NONE;
+}
+
+static enum slu_job_step take_turn(struct slu_job *job)
+{
+    struct slu_worker *worker = job->station->worker;
+    struct slu_str value, key;
+    bool now;
+
+    if (job->has_turn || job->dry_run || !slu_operation_writes(job->operation))
+        return JOB_FETCH;
+    if (job->turn) {
+        if (!job->left)
+            return JOB_WAIT;
+        return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
+    }
+    value = turn_value(job, slu_table_serialize_by(job->target->table, job->operation));
+    if (!value.n)
+        return JOB_FETCH;
+    key =
+        slu_arena_printf(job->arena, "write %.*s %.*s", SLU_FMT(job->target->name), SLU_FMT(value));
+    job->turn =
+        key.p ? slu_turn_ask(worker->gateway->turns, worker->loop, key, turn_is_there, job, &now)
+              : NULL;
+    if (!job->turn)
+        return slu_job_out_of_memory(job);
+    job->has_turn = now;
+    return now ? JOB_FETCH : JOB_WAIT;
+}
+
+/* The native request */
+
+static size_t target_index(const struct slu_job *job)
+{
+    return (size_t)(job->target - job->station->catalog->targets);
+}
+
+/* One native page of a list has an arena of its own, so that a long walk needs no more memory than
+ * its result. */
+static struct slu_arena *act_arena(struct slu_job *job)
+{
+    return job->paging ? &job->page_arena : job->arena;
+}
+
+/* The native operation's vars: the target's parameters and what is known of the flow log. */
+static bool fill_vars(struct slu_job *job)
+{
+    const struct slu_vars *given = &job->target->parameters;
+    bool good = true;
+
+    if (!job->vars) {
+        job->vars = slu_arena_zero(job->arena, sizeof(*job->vars));
+        if (!job->vars)
+            return false;
+        for (size_t i = 0; i < given->count; i++)
+            good = good && slu_vars_set(job->vars, given->names[i], given->values[i]);
+        good = good && slu_vars_set(job->vars, SLU_STR("host"), job->target->host) &&
+               slu_vars_set(job->vars, SLU_STR("request_id"), job->request_id);
+    }
+    job->vars->page = job->asking == SLU_OP_LIST ? &job->page : NULL;
+    return good && (!job->id.p || slu_vars_set(job->vars, SLU_STR("id"), job->id));
+}
+
+static bool complete_native(struct slu_job *job)
+{
+    struct slu_arena *arena = act_arena(job);
+    const struct slu_target *target = job->target;
+
+    job->native.scheme = target->scheme;
+    job->native.host = target->host;
+    if (target->base_path.n)
+        job->native.path = slu_arena_join(arena, target->base_path, job->native.path);
+    return !arena->failed;
+}
+
+static enum slu_job_step translate(struct slu_job *job)
+{
+    const struct slu_target *target = job->target;
+    struct slu_arena *arena = act_arena(job);
+    bool good;
+
+    if (!slu_table_serves(target->table, job->asking))
+        return slu_job_fail(job, 'G', SLU_FAULT_NOT_IMPLEMENTED,
+                            "the target's dialect has no operation %s",
+                            slu_operation_name(job->asking));
+    if (!fill_vars(job))
+        return slu_job_out_of_memory(job);
+    job->native = (struct slu_request){0};
+    good = slu_table_write_request(target->table, job->asking, job->native_step,
+                                   target->credentials.scheme_index,
+                                   job->looking ? NULL : job->document, job->vars, arena,
+                                   job->losses, job->mistakes, &job->native);
+    if (arena->failed || job->arena->failed)
+        return slu_job_out_of_memory(job);
+    if (!good || !slu_mistakes_none(job->mistakes))
+        return slu_job_fail(job, 'G', SLU_FAULT_INVALID,
+                            "the flow log cannot be sent to this target as it is; see errors");
+    return complete_native(job) ? JOB_SIGN : slu_job_out_of_memory(job);
+}
+
+/* Further steps of the act that have something to say; false: it was the last. */
+static bool next_native_step(struct slu_job *job)
+{
+    const struct slu_table *table = job->target->table;
+    size_t count = slu_table_steps(table, job->asking);
+
+    while (++job->native_step < count)
+        if (slu_table_step_needed(table, job->asking, job->native_step, job->document))
+            return true;
+    return false;
+}
+
+static void put_text(struct slu_arena *arena, struct slu_value *object, struct slu_str name,
+                     struct slu_str text)
+{
+    slu_value_put(object, name, slu_value_string(arena, text));
+}
+
+static struct slu_value *shown_body(struct slu_job *job)
+{
+    struct slu_mistakes unread;
+    struct slu_value *body = NULL;
+
+    slu_mistakes_init(&unread, job->arena);
+    if (!job->native.body.n)
+        return slu_value_new(job->arena, SLU_NULL);
+    body = slu_json_read(job->arena, job->native.body, (struct slu_json_limits){0}, &unread);
+    return body ? body : slu_value_string(job->arena, job->native.body);
+}
+
+/* What would be sent. It is shown before it is signed, so there is no secret in it. */
+static void show(struct slu_job *job)
+{
+    struct slu_arena *arena = job->arena;
+    const struct slu_request *native = &job->native;
+    struct slu_value *one = slu_value_new(arena, SLU_OBJECT);
+    struct slu_value *headers = slu_value_new(arena, SLU_OBJECT);
+
+    if (!job->shown)
+        job->shown = slu_value_new(arena, SLU_ARRAY);
+    if (!one || !headers || !job->shown)
+        return;
+    put_text(arena, one, SLU_STR("method"), native->method);
+    put_text(arena, one, SLU_STR("url"),
+             slu_arena_printf(arena, "%.*s://%.*s%.*s%s%.*s", SLU_FMT(native->scheme),
+                              SLU_FMT(native->host), SLU_FMT(native->path),
+                              native->query.n ? "?" : "", SLU_FMT(native->query)));
+    put_text(arena, headers, SLU_STR("host"), native->host);
+    for (size_t i = 0; i < native->headers.count; i++)
+        put_text(arena, headers, native->headers.items[i].name, native->headers.items[i].value);
+    slu_value_put(one, SLU_STR("headers"), headers);
+    slu_value_put(one, SLU_STR("body"), shown_body(job));
+    put_text(arena, one, SLU_STR("signing"),
+             slu_str_of(slu_scheme_name(job->target->credentials.scheme)));
+    slu_value_append(job->shown, one);
+}
+
+static enum slu_job_step sign(struct slu_job *job)
+{
+    struct slu_seal *seal = job->station->seals[target_index(job)];
+    struct slu_arena *arena = act_arena(job);
+    struct slu_str fresh;
+
+    if (job->dry_run) { /* nothing is sent, so nothing is signed */
+        show(job);
+        if (job->arena->failed)
+            return slu_job_out_of_memory(job);
+        return next_native_step(job) ? JOB_TRANSLATE : JOB_PLAN;
+    }
+    fresh = slu_worker_fresh_id(job->station->worker, arena);
+    if (!fresh.p)
+        return slu_job_out_of_memory(job);
+    if (!slu_sign(seal, arena, slu_clock_real_s(), fresh, &job->native, NULL, &job->fault)) {
+        decide(job, 'G');
+        return JOB_OVER;
+    }
+    return slu_trace_continue(job, arena, fresh) ? JOB_SEND : slu_job_out_of_memory(job);
+}
+
+/* On the wire */
+
+static void cloud_answered(const struct slu_call_result *result, void *user)
+{
+    struct slu_job *job = user;
+
+    job->result = *result;
+    job->call = NULL;
+    job->call_is_back = true;
+    slu_job_resume(job);
+}
+
+static void count_call(struct slu_job *job)
+{
+    struct slu_slot *slot = job->station->slots[target_index(job)];
+
+    job->spent.calls++;
+    job->spent.cloud_us += job->result.total_us;
+    job->spent.bytes_out += job->result.bytes_out;
+    job->spent.bytes_in += job->result.bytes_in;
+    slu_count(&slot->calls, 1);
+    slu_count(&slot->reused, job->result.reused);
+    slu_count(&slot->bytes_out, job->result.bytes_out);
+    slu_count(&slot->bytes_in, job->result.bytes_in);
+    slu_histogram_add(&slot->cloud, job->result.total_us);
+}
+
+static uint32_t call_timeout_ms(const struct slu_job *job)
+{
+    uint32_t most = job->target->total_timeout_ms;
+
+    return most && most < job->target->timeout_ms ? most : job->target->timeout_ms;
+}
+
+static enum slu_job_step send(struct slu_job *job)
+{
+    struct slu_upstream *upstream = job->station->upstreams[target_index(job)];
+
+    if (job->call_is_back) {
+        job->call_is_back = false;
+        count_call(job);
+        return JOB_NORMALISE;
+    }
+    if (may_leave(job))
+        return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
+    if (job->call)
+        return JOB_WAIT;
+    job->call = slu_upstream_send(upstream, &job->native, act_arena(job), call_timeout_ms(job),
+                                  cloud_answered, job);
+    return job->call ? JOB_WAIT : slu_job_out_of_memory(job);
+}
+
+/* The reply */
+
+/* The call brought no whole reply: the fault says why, and whether the cloud may have acted. */
+static enum slu_job_step no_answer(struct slu_job *job)
+{
+    const struct slu_fault *why = &job->result.fault;
+    bool perhaps = slu_operation_writes(job->asking) && job->result.sent == SLU_SENT_PERHAPS;
+
+    if (job->looking)
+        return slu_job_fail(job, 'U', why->kind, "%s, but looking at the flow log %.*s failed: %s",
+                            job->done ? job->done : "the change was sent", SLU_FMT(job->id),
+                            why->words);
+    job->acted |= perhaps;
+    return slu_job_fail(
+        job, 'U', why->kind, "%s%s%s%s", job->done ? job->done : "", job->done ? ", but: " : "",
+        why->words,
+        perhaps ? "; the request may have reached the cloud and taken effect: look whether the "
+                  "flow log is there before you repeat it"
+                : "");
+}
+
+/* What a bare confirmation is completed with: the flow log as it was meant to be. */
+static const struct slu_value *meant(struct slu_job *job)
+{
+    if (!job->before || job->looking || !slu_operation_writes(job->asking))
+        return job->looking ? NULL : job->document;
+    return slu_merge(job->arena, job->before, job->document);
+}
+
+static enum slu_job_step refused(struct slu_job *job)
+{
+    if (job->outcome.kind == SLU_FAULT_CREDENTIALS && slu_fetch_again(job))
+        return JOB_FETCH;
+    if (job->outcome.kind == SLU_FAULT_NOT_FOUND && slu_programme_hopes_for_nothing(job)) {
+        job->flow_log = NULL;
+        job->outcome = (struct slu_outcome){.vendor_request_id = job->outcome.vendor_request_id};
+        return slu_programme_after(job);
+    }
+    return slu_job_fail(job, 'U', job->outcome.kind, "%s%s%.*s", job->done ? job->done : "",
+                        job->done ? ", but: " : "", SLU_FMT(job->outcome.words));
+}
+
+static enum slu_job_step normalise(struct slu_job *job)
+{
+    if (job->result.sent != SLU_SENT_ANSWERED)
+        return no_answer(job);
+    job->cloud_status = job->result.response.status;
+    if (!slu_table_read_reply(job->target->table, job->asking, job->native_step,
+                              &job->result.response, meant(job), job->vars, act_arena(job),
+                              job->paging ? &job->page_losses : job->losses, &job->outcome,
+                              &job->fault)) {
+        decide(job, 'U');
+        return JOB_OVER;
+    }
+    if (job->outcome.kind != SLU_FAULT_NONE)
+        return refused(job);
+    job->acted |= slu_operation_writes(job->asking);
+    if (next_native_step(job))
+        return JOB_TRANSLATE;
+    if (job->asking == SLU_OP_LIST)
+        return slu_list_take(job);
+    if (job->outcome.flow_log || !slu_operation_writes(job->asking))
+        job->flow_log = job->outcome.flow_log;
+    return slu_programme_after(job);
+}

@@ -1,0 +1,223 @@
+/*
+ * A job: one canonical operation carried out on one target, whatever number of native calls that
+ * takes. An exchange has one job, or one for each of several targets. What a job does is a
+ * programme of acts (programme.c); an act is one operation of the target's table with its steps,
+ * and what follows it until it is over.
+ *
+ *   plan        which act comes next, if any
+ *   turn        where the table says so, only one write at a time touches a flow log
+ *   fetch       the target's scheme needs a token, and there is none that is good
+ *   translate   the target's table makes the native request
+ *   sign        the target's seal is put on it; it carries its time, so it is never used again
+ *   send        the cloud has it; we wait
+ *   normalise   its reply becomes the canonical answer, or the canonical error
+ *   imitate     in place of turn to normalise when the target is the memory cloud
+ *   settle      an asynchronous change is looked at again until it or the patience is over
+ *   over        told to the exchange
+ *
+ * Only exchange/ includes this. A job lives in its exchange's arena and on one worker's thread.
+ */
+#ifndef SLU_EXCHANGE_JOB_H
+#define SLU_EXCHANGE_JOB_H
+
+#include "cloud/catalog.h"
+#include "net/upstream.h"
+
+struct slu_station;
+struct slu_turn;
+
+enum slu_job_step {
+    JOB_PLAN,
+    JOB_TURN,
+    JOB_FETCH,
+    JOB_TRANSLATE,
+    JOB_SIGN,
+    JOB_SEND,
+    JOB_NORMALISE,
+    JOB_IMITATE,
+    JOB_SETTLE,
+    JOB_OVER,
+    JOB_STEP_COUNT,
+    JOB_WAIT = JOB_STEP_COUNT
+};
+
+/*
+ * Which part of the target's list is wanted. Rows are canonical flow logs that pass the filters.
+ * The walk begins at `position` (the target's own; empty: at the beginning) and leaves out what
+ * stands before: `skip` rows, or all rows up to and with the one whose id is `after`.
+ */
+struct slu_list_wish {
+    const struct slu_filter *filters;
+    size_t filter_count;
+    uint32_t size;           /* most rows; 0: all */
+    struct slu_str position; /* of the target's own paging */
+    uint64_t skip;
+    struct slu_str after;
+    bool total;     /* count what passes, to the end of the list */
+    bool fill;      /* walk until the page is full, and not only as long as it pays */
+    uint32_t width; /* of the native pages, where their numbers depend on it; 0: as it suits */
+    /* what the page before ended with, so that a list that moved meanwhile is noticed */
+    struct slu_str last;
+    bool knows_total;
+    uint64_t last_total;
+};
+
+/* What became of it; beside the rows in slu_job.flow_log, an array. */
+struct slu_list_end {
+    struct slu_str next; /* where to go on; empty: the list is at its end */
+    uint32_t width;      /* of the native pages walked */
+    bool has_total;
+    uint64_t total;
+    struct slu_str last; /* id of the last row of the last native page */
+    bool knows_native_total;
+    uint64_t native_total;
+    bool found_after; /* `after` was met */
+    bool more;        /* further rows were seen */
+    /* the walk's own */
+    uint64_t passed;     /* rows that passed the filters */
+    bool rewound, again; /* an earlier page is read once more, since the list has moved */
+};
+
+struct slu_job_spent { /* on the wire */
+    uint32_t calls;
+    uint64_t cloud_us, bytes_out, bytes_in;
+};
+
+struct slu_job {
+    struct slu_station *station;
+    struct slu_arena *arena;
+    const struct slu_target *target;
+    const struct slu_table *like; /* the door's table: how the memory cloud behaves; or NULL */
+    struct slu_str request_id, trace_id, trace_flags;
+    void (*over)(struct slu_job *job, void *user); /* once, perhaps before start() returns */
+    void *user;
+
+    /* what is wanted */
+    enum slu_operation operation;
+    struct slu_str id;           /* of the flow log */
+    struct slu_value *canonical; /* create: the flow log; update: a merge patch, enabled with it */
+    struct slu_list_wish list;
+    struct slu_str if_match; /* the header's value, or empty */
+    bool dry_run;            /* gather requests in `shown`, send nothing */
+    bool replace;            /* an update may make a new flow log in place of this one */
+    bool verify;             /* a delete looks whether the flow log is gone */
+    bool settles;            /* wait for the final state, at most patience_ms */
+    uint32_t patience_ms;
+
+    /* what is being done about it */
+    enum slu_job_step step;
+    bool resuming, started, ended, left, call_is_back, timer_ready;
+    size_t phase;
+    enum slu_operation act;    /* the operation of the act under way */
+    enum slu_operation asking; /* the native operation: a look while the act settles */
+    struct slu_value *document; /* of the act */
+    size_t native_step;
+    bool looking; /* the act is over; `asking` is the look at what it made */
+    struct slu_vars *vars;
+    struct slu_page page;
+    struct slu_arena page_arena; /* of one native page of a list */
+    struct slu_losses page_losses;
+    bool paging;    /* page_arena is in use */
+    uint32_t pages; /* native pages read */
+    struct slu_request native;
+    struct slu_call *call;
+    struct slu_call_result result;
+    struct slu_timer timer;
+    uint64_t settle_until_us; /* 0: not begun */
+    uint64_t pause_began_us;
+    bool pausing, saw; /* saw: what another job looked at was used */
+    struct slu_turn *turn, *look_turn;
+    bool has_turn, has_look, renewed;
+    uint64_t token_generation;
+    struct slu_value *before;  /* the flow log as it was when a change began */
+    struct slu_value *changes; /* what of the merge patch is not so yet */
+    bool switch_off;           /* what is made has to be switched off afterwards */
+    bool replacing;
+    struct slu_value *successor; /* the new flow log, while the old one is removed */
+    struct slu_str successor_id;
+    uint64_t step_began_us;
+    uint64_t spans_us[JOB_STEP_COUNT];
+
+    /* what came of it */
+    struct slu_fault fault;
+    struct slu_mistakes *mistakes; /* the exchange's, or the job's own */
+    struct slu_losses *losses;
+    struct slu_outcome outcome; /* of the last native reply */
+    struct slu_value *flow_log; /* canonical, as the cloud last told; of a list the array */
+    struct slu_list_end list_end;
+    struct slu_str old_id; /* replaced: the flow log that was there before */
+    const char *done;      /* what has taken effect, for a person; or NULL */
+    bool acted;            /* a write took effect, or may have */
+    bool unchanged;        /* an update found everything as it was wished */
+    int cloud_status;
+    struct slu_job_spent spent;
+    struct slu_value *shown; /* dry run: array of native requests */
+    char ended_by;           /* '-', 'C', 'U', 'G' as in the access line */
+    char ended_letter;       /* of the step that decided it */
+};
+
+/* NULL on no memory. `mistakes` and `losses` as above. */
+SLU_NODISCARD struct slu_job *slu_job_new(struct slu_station *station, struct slu_arena *arena,
+                                          const struct slu_target *target,
+                                          enum slu_operation operation,
+                                          struct slu_mistakes *mistakes, struct slu_losses *losses);
+void slu_job_start(struct slu_job *job);
+void slu_job_resume(struct slu_job *job);
+/* The caller left: reads end, writes that may have reached the cloud go on to their end. */
+void slu_job_leave(struct slu_job *job);
+/* Gives back what is not the arena's; after over() was called, or before start(). */
+void slu_job_done(struct slu_job *job);
+struct slu_str slu_job_step_name(enum slu_job_step step);
+/* The steps in which others are waited for. */
+bool slu_job_step_waits(enum slu_job_step step);
+/* Ends the job with this fault (the first wins). */
+enum slu_job_step slu_job_fail(struct slu_job *job, char who, enum slu_fault_kind kind,
+                               const char *format, ...) SLU_PRINTF(4, 5);
+enum slu_job_step slu_job_out_of_memory(struct slu_job *job);
+
+/* programme.c: the acts of each operation */
+
+/* Prepares the next act; JOB_OVER when there is none. */
+enum slu_job_step slu_programme_next(struct slu_job *job);
+/* The act has taken effect: what that means for the job. Also for a look that found nothing. */
+enum slu_job_step slu_programme_after(struct slu_job *job);
+/* A reply of NOT_FOUND is what this act hoped for. */
+bool slu_programme_hopes_for_nothing(const struct slu_job *job);
+/* Do further acts follow that change the flow log? */
+bool slu_programme_goes_on(const struct slu_job *job);
+/* Is this one of the statuses in which a change is still under way? */
+bool slu_status_moves(const struct slu_value *flow_log);
+
+/* list.c: walking the pages of a target's list */
+
+/* Prepares the next native page; false when the walk is at its end. */
+bool slu_list_ask(struct slu_job *job);
+/* Takes the rows of a native page. */
+enum slu_job_step slu_list_take(struct slu_job *job);
+
+/* imitate.c: the memory cloud as a target */
+enum slu_job_step slu_imitate(struct slu_job *job);
+const struct slu_poll *slu_imitate_poll(void);
+
+/* settle.c: the wait for a final state */
+enum slu_job_step slu_settle(struct slu_job *job);
+/* Is a wait for the end of this act wanted, and is there anything to wait for? */
+bool slu_settle_wanted(const struct slu_job *job);
+/* A look has come to its end: others who wait may use what it saw. */
+void slu_settle_looked(struct slu_job *job);
+/* How the end of the act is waited for; NULL: it is over with its reply. */
+const struct slu_poll *slu_settle_poll(const struct slu_job *job);
+
+/* fetch.c: tokens */
+enum slu_job_step slu_fetch(struct slu_job *job);
+/* The cloud refused the token: true when a new one is worth one more try. */
+bool slu_fetch_again(struct slu_job *job);
+
+/* etag.c */
+enum { SLU_ETAG_SIZE = 34 };
+/* A strong entity tag of the flow log as told, with its quotes; empty on no memory. */
+struct slu_str slu_etag(struct slu_arena *arena, const struct slu_value *flow_log);
+/* RFC 9110 §13.1.1: does the If-Match list have this tag (or is it "*")? */
+bool slu_etag_matches(struct slu_str if_match, struct slu_str tag);
+
+#endif

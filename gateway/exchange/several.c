@@ -1,0 +1,462 @@
+/*
+ * The same flow log on several targets, and the lists of several targets as one. Each target has a
+ * job of its own and an end of its own; what one does to the others is the policy's business:
+ *
+ *   best_effort   every target is tried; what failed is told beside what was made
+ *   all           nothing is sent before every target's table has taken the flow log; when one
+ *                 fails afterwards, what was made is undone, and the undo is looked at
+ */
+#include "exchange/rest.h"
+
+#include "codec/json.h"
+#include "model/flow_log.h"
+
+enum { TARGETS_MOST = 64 };
+
+enum several_phase { TRYING, MAKING, UNDOING };
+
+struct slu_several {
+    bool all; /* the policy */
+    enum several_phase phase;
+    const struct slu_target *targets[TARGETS_MOST];
+    size_t count;
+    struct slu_job *makes[TARGETS_MOST], *undos[TARGETS_MOST];
+};
+
+/* What is asked for */
+
+static bool refuse(struct slu_exchange *x, struct slu_str pointer, const char *words)
+{
+    return slu_mistake(&x->mistakes, SLU_FAULT_INVALID, pointer, "%s", words);
+}
+
+static struct slu_value *taken(struct slu_value *document, const char *name)
+{
+    struct slu_value *member = slu_value_find(document, slu_str_of(name));
+
+    if (member)
+        slu_value_remove(document, member);
+    return member;
+}
+
+static void add_target(struct slu_exchange *x, struct slu_several *several,
+                       const struct slu_value *name)
+{
+    struct slu_str at = slu_pointer_item(x->arena, SLU_STR("/targets"), several->count);
+    const struct slu_target *target;
+
+    if (!slu_value_is(name, SLU_STRING)) {
+        refuse(x, at, "is the name of a target");
+        return;
+    }
+    target = slu_catalog_target(x->station->catalog, name->text);
+    if (!target || !slu_caller_may_use(x->caller, name->text)) {
+        slu_mistake(&x->mistakes, target ? SLU_FAULT_FORBIDDEN : SLU_FAULT_INVALID, at,
+                    target ? "this caller may not use the target %.*s"
+                           : "there is no target %.*s; GET /v1/targets lists them",
+                    SLU_FMT(name->text));
+        return;
+    }
+    for (size_t i = 0; i < several->count; i++)
+        if (several->targets[i] == target) {
+            refuse(x, at, "names a target twice");
+            return;
+        }
+    several->targets[several->count++] = target;
+}
+
+static void read_targets(struct slu_exchange *x, struct slu_several *several,
+                         const struct slu_value *list)
+{
+    if (!slu_value_is(list, SLU_ARRAY) || list->count == 0 || list->count > TARGETS_MOST) {
+        refuse(x, SLU_STR("/targets"), "is a list of 1 to 64 names of targets");
+        return;
+    }
+    slu_value_each (name, list)
+        add_target(x, several, name);
+}
+
+static void read_policy(struct slu_exchange *x, struct slu_several *several,
+                        const struct slu_value *policy)
+{
+    if (!policy || policy->kind == SLU_NULL)
+        return;
+    several->all = slu_value_is(policy, SLU_STRING) && slu_str_is(policy->text, "all");
+    if (!several->all &&
+        !(slu_value_is(policy, SLU_STRING) && slu_str_is(policy->text, "best_effort")))
+        refuse(x, SLU_STR("/policy"), "is best_effort or all");
+}
+
+/* One target's job: with a copy of its own, since aliases mean something else on each. */
+static bool make_job(struct slu_exchange *x, struct slu_several *several, size_t i, bool dry_run)
+{
+    struct slu_job *job = slu_exchange_job(x, several->targets[i], SLU_OP_CREATE, true);
+
+    if (!job)
+        return false;
+    several->makes[i] = job;
+    job->dry_run = dry_run;
+    job->canonical = slu_value_copy(x->arena, x->canonical);
+    if (!job->canonical)
+        return slu_fault_memory(&x->fault);
+    (void)slu_aliases_resolve(job->target, job->canonical, x->arena, job->mistakes);
+    return true;
+}
+
+static bool make_jobs(struct slu_exchange *x, bool dry_run)
+{
+    x->several->phase = dry_run ? TRYING : MAKING;
+    for (size_t i = 0; i < x->several->count; i++)
+        if (!make_job(x, x->several, i, dry_run))
+            return false;
+    return true;
+}
+
+enum slu_step slu_rest_understand_several(struct slu_exchange *x)
+{
+    struct slu_several *several = slu_arena_zero(x->arena, sizeof(*several));
+
+    if (!several)
+        return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
+    x->several = several;
+    if (!slu_rest_body(x, "the flow log"))
+        return STEP_REPLY;
+    read_targets(x, several, taken(x->canonical, "targets"));
+    read_policy(x, several, taken(x->canonical, "policy"));
+    (void)slu_flow_log_check(x->canonical, &x->mistakes);
+    if (!slu_mistakes_none(&x->mistakes))
+        return slu_exchange_fail(x, SLU_FAULT_INVALID, "", "the request is not valid; see errors");
+    if (!make_jobs(x, several->all || x->dry_run))
+        return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
+    return STEP_WORK;
+}
+
+/* What happens next */
+
+static bool failed(const struct slu_job *job)
+{
+    return job->fault.kind != SLU_FAULT_NONE || !slu_mistakes_none(job->mistakes);
+}
+
+static bool any_failed(const struct slu_several *several)
+{
+    for (size_t i = 0; i < several->count; i++)
+        if (failed(several->makes[i]))
+            return true;
+    return false;
+}
+
+static enum slu_operation undo_of(const struct slu_target *target)
+{
+    struct slu_str never;
+
+    return target->memory ? SLU_OP_DELETE : slu_table_undo(target->table, SLU_OP_CREATE, &never);
+}
+
+/* What stands of this target's part, and has to go. */
+static bool stands(const struct slu_job *job)
+{
+    return job->acted && job->id.p;
+}
+
+static bool undo_all(struct slu_exchange *x)
+{
+    struct slu_several *several = x->several;
+    bool any = false;
+
+    several->phase = UNDOING;
+    for (size_t i = 0; i < several->count; i++) {
+        enum slu_operation undo = undo_of(several->targets[i]);
+        struct slu_job *job;
+
+        if (!stands(several->makes[i]) || undo == SLU_OP_COUNT)
+            continue;
+        job = slu_exchange_job(x, several->targets[i], undo, true);
+        if (!job)
+            continue; /* told as an undo that failed */
+        several->undos[i] = job;
+        job->id = several->makes[i]->id;
+        job->verify = true;
+        any = true;
+    }
+    return any;
+}
+
+bool slu_rest_worked(struct slu_exchange *x)
+{
+    struct slu_several *several = x->several;
+    size_t before = x->job_count;
+    bool more = false;
+
+    if (!several || x->dry_run || !several->all)
+        return false;
+    if (several->phase == TRYING && !any_failed(several))
+        more = make_jobs(x, false);
+    else if (several->phase == MAKING && any_failed(several))
+        more = undo_all(x);
+    for (size_t i = before; more && i < x->job_count; i++)
+        slu_exchange_start(x, x->jobs[i]);
+    return more && x->jobs_left;
+}
+
+/* Answers to a create */
+
+static const char *outcome_of(const struct slu_several *several, size_t i)
+{
+    const struct slu_job *make = several->makes[i], *undo = several->undos[i];
+
+    if (several->phase == UNDOING && stands(make))
+        return undo && !failed(undo) ? "undone" : "undo_failed";
+    return failed(make) ? "failed" : "created";
+}
+
+static void put_text(struct slu_arena *arena, struct slu_value *object, struct slu_str name,
+                     struct slu_str text)
+{
+    slu_value_put(object, name, slu_value_string(arena, text));
+}
+
+static struct slu_value *made_document(struct slu_exchange *x, struct slu_job *job)
+{
+    struct slu_value *document;
+
+    if (job->flow_log && job->id.p)
+        slu_value_set(job->flow_log, SLU_STR("id"), slu_value_string(x->arena, job->id));
+    document = slu_rest_flow_log(x->arena, job->flow_log, job->target);
+    slu_value_put(document, SLU_STR("loss"), slu_losses_value(x->arena, job->losses));
+    return document;
+}
+
+static struct slu_value *undo_error(struct slu_exchange *x, const struct slu_job *make,
+                                    const struct slu_job *undo)
+{
+    struct slu_fault fault = {0};
+    struct slu_str never = SLU_STR("there was no memory to undo it");
+
+    if (undo)
+        return slu_problem_of_job(x->arena, undo);
+    if (!make->target->memory)
+        (void)slu_table_undo(make->target->table, SLU_OP_CREATE, &never);
+    slu_fault_set(&fault, SLU_FAULT_UNSUPPORTED, "", "it could not be undone: %.*s",
+                  SLU_FMT(never));
+    return slu_problem_of(x->arena, &fault);
+}
+
+static struct slu_value *result(struct slu_exchange *x, size_t i)
+{
+    struct slu_several *several = x->several;
+    struct slu_job *make = several->makes[i];
+    const char *outcome = outcome_of(several, i);
+    struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
+
+    if (!document)
+        return NULL;
+    put_text(x->arena, document, SLU_STR("target"), make->target->name);
+    put_text(x->arena, document, SLU_STR("outcome"), slu_str_of(outcome));
+    if (make->id.p)
+        put_text(x->arena, document, SLU_STR("id"), make->id);
+    if (!failed(make) && several->phase != UNDOING)
+        slu_value_put(document, SLU_STR("flow_log"), made_document(x, make));
+    if (slu_str_is(slu_str_of(outcome), "undo_failed"))
+        slu_value_put(document, SLU_STR("error"), undo_error(x, make, several->undos[i]));
+    else if (failed(make))
+        slu_value_put(document, SLU_STR("error"), slu_problem_of_job(x->arena, make));
+    return document;
+}
+
+/* What would be sent to each, or why not. */
+static struct slu_value *trial(struct slu_exchange *x, const struct slu_job *job)
+{
+    struct slu_value *document =
+        failed(job) ? slu_value_new(x->arena, SLU_OBJECT) : slu_rest_dry_run(x->arena, job);
+
+    if (failed(job)) {
+        put_text(x->arena, document, SLU_STR("target"), job->target->name);
+        slu_value_put(document, SLU_STR("error"), slu_problem_of_job(x->arena, job));
+    }
+    return document;
+}
+
+/* `all` was refused before anything was sent: one problem that has each target's. */
+static void reply_refused(struct slu_exchange *x, struct slu_value *results)
+{
+    struct slu_fault fault = {0};
+    struct slu_value *problem;
+
+    slu_fault_set(&fault, SLU_FAULT_UNSUPPORTED, "",
+                  "not every target can take this flow log, so nothing was sent; see results");
+    problem = slu_problem_of(x->arena, &fault);
+    slu_value_put(problem, SLU_STR("results"), results);
+    x->fault.kind = SLU_FAULT_UNSUPPORTED;
+    slu_respond(x->arena, &x->response, slu_fault_info(fault.kind)->status, problem,
+                "application/problem+json");
+}
+
+static void reply_created(struct slu_exchange *x)
+{
+    const struct slu_several *several = x->several;
+    struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
+    struct slu_value *results = slu_value_new(x->arena, SLU_ARRAY);
+    bool good = !any_failed(several);
+
+    for (size_t i = 0; i < several->count; i++)
+        slu_value_append(results,
+                         several->phase == TRYING ? trial(x, several->makes[i]) : result(x, i));
+    if (several->phase == TRYING && !good) {
+        reply_refused(x, results);
+        return;
+    }
+    if (x->dry_run)
+        slu_value_put(document, SLU_STR("dry_run"), slu_value_bool(x->arena, true));
+    slu_value_put(document, SLU_STR("results"), results);
+    slu_respond(x->arena, &x->response,
+                x->dry_run ? 200
+                : good     ? 201
+                           : 207,
+                document, "application/json");
+}
+
+/* Lists of several targets */
+
+/* The targets that the parameter names, or all that the caller may use. */
+static bool is_wanted(const struct slu_exchange *x, const struct slu_target *target)
+{
+    const struct slu_param *named = slu_params_find(&x->query, SLU_STR("targets"));
+    struct slu_str rest = named ? named->value : SLU_STR_NONE;
+
+    if (!slu_caller_may_use(x->caller, target->name))
+        return false;
+    while (rest.p)
+        if (slu_str_eq(slu_str_trim(slu_str_cut(&rest, ',')), target->name))
+            return true;
+    return !named;
+}
+
+static bool all_known(struct slu_exchange *x)
+{
+    const struct slu_param *named = slu_params_find(&x->query, SLU_STR("targets"));
+    struct slu_str rest = named ? named->value : SLU_STR_NONE;
+
+    while (rest.p) {
+        struct slu_str name = slu_str_trim(slu_str_cut(&rest, ','));
+
+        if (slu_catalog_target(x->station->catalog, name) && slu_caller_may_use(x->caller, name))
+            continue;
+        slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "targets",
+                          "there is no target %.*s for this caller; GET /v1/targets lists them",
+                          SLU_FMT(name));
+        return false;
+    }
+    return true;
+}
+
+static const struct slu_place *place_of(const struct slu_list_ask *ask,
+                                        const struct slu_target *target)
+{
+    for (size_t i = 0; i < ask->place_count; i++)
+        if (slu_str_eq(ask->places[i].target, target->name))
+            return &ask->places[i];
+    return NULL;
+}
+
+/* Which targets this page is of: those of the token, or on the first page all that are wanted. */
+static size_t choose(const struct slu_exchange *x, const struct slu_target **chosen)
+{
+    const struct slu_catalog *catalog = x->station->catalog;
+    size_t count = 0;
+
+    for (size_t i = 0; i < catalog->target_count && count < TARGETS_MOST; i++) {
+        const struct slu_target *target = &catalog->targets[i];
+
+        if (is_wanted(x, target) && (!x->ask->places || place_of(x->ask, target)))
+            chosen[count++] = target;
+    }
+    return count;
+}
+
+enum slu_step slu_rest_list_several(struct slu_exchange *x)
+{
+    const struct slu_target *chosen[TARGETS_MOST];
+    size_t count;
+
+    if (!slu_list_ask_read(x, &x->ask) || !all_known(x))
+        return STEP_REPLY;
+    count = choose(x, chosen);
+    for (size_t i = 0; i < count; i++) {
+        struct slu_job *job = slu_exchange_job(x, chosen[i], SLU_OP_LIST, true);
+        uint32_t share = (uint32_t)(x->ask->size / count);
+
+        if (!job)
+            return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
+        slu_list_ask_apply(x->ask, place_of(x->ask, chosen[i]), share ? share : 1, job);
+    }
+    return STEP_WORK;
+}
+
+static struct slu_value *list_error(struct slu_exchange *x, const struct slu_job *job)
+{
+    struct slu_value *error = slu_problem_of_job(x->arena, job);
+
+    slu_value_set(error, SLU_STR("target"), slu_value_string(x->arena, job->target->name));
+    return error;
+}
+
+/* Pointers of losses name the place in the merged list. */
+static void merge_losses(struct slu_exchange *x, const struct slu_job *job, uint32_t offset)
+{
+    for (const struct slu_loss *loss = job->losses->first; loss; loss = loss->next) {
+        struct slu_str rest = loss->pointer, number;
+        uint64_t at;
+
+        (void)slu_str_cut(&rest, '/');
+        (void)slu_str_cut(&rest, '/');
+        number = slu_str_cut(&rest, '/');
+        if (slu_str_to_u64(number, &at))
+            slu_losses_add(&x->losses,
+                           slu_arena_printf(x->arena, "/flow_logs/%llu/%.*s",
+                                            (unsigned long long)(at + offset), SLU_FMT(rest)),
+                           loss->value, loss->reason, loss->direction);
+    }
+}
+
+static void reply_lists(struct slu_exchange *x)
+{
+    struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
+    struct slu_value *list = slu_value_new(x->arena, SLU_ARRAY);
+    struct slu_value *errors = slu_value_new(x->arena, SLU_ARRAY);
+    struct slu_place places[TARGETS_MOST];
+    struct slu_str token;
+    size_t count = 0;
+
+    for (size_t i = 0; i < x->job_count; i++) {
+        struct slu_job *job = x->jobs[i];
+
+        if (failed(job)) {
+            slu_value_append(errors, list_error(x, job));
+            continue;
+        }
+        merge_losses(x, job, list ? list->count : 0);
+        if (job->flow_log)
+            slu_value_each (row, job->flow_log)
+                slu_value_append(list, slu_rest_flow_log(x->arena, row, job->target));
+        if (job->list_end.next.n)
+            places[count++] = slu_place_after(job);
+    }
+    token = count ? slu_page_token(x, x->ask, places, count) : SLU_STR_NONE;
+    slu_value_put(document, SLU_STR("flow_logs"), list);
+    slu_value_put(document, SLU_STR("next_page_token"),
+                  count ? (token.p ? slu_value_string(x->arena, token) : NULL)
+                        : slu_value_new(x->arena, SLU_NULL));
+    slu_value_put(document, SLU_STR("errors"), errors);
+    slu_value_put(document, SLU_STR("loss"), slu_losses_value(x->arena, &x->losses));
+    slu_respond(x->arena, &x->response, count && !token.p ? 503 : 200,
+                count && !token.p ? NULL : document, "application/json");
+}
+
+void slu_rest_reply_several(struct slu_exchange *x)
+{
+    if (x->several)
+        reply_created(x);
+    else
+        reply_lists(x);
+}
