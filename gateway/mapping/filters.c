@@ -437,12 +437,15 @@ static bool fits(const struct slu_template *template, struct slu_str name,
            is_number(ret_vars, "m");
 }
 
+/* A name that is written out goes before one with {key}: one of the tags may be a member. */
 static const struct slu_filter_name *name_in(const struct slu_filter_way *way, struct slu_str name,
                                              struct slu_vars *ret_vars)
 {
-    for (size_t i = 0; i < way->count; i++)
-        if (fits(&way->members[i].name, name, ret_vars))
-            return &way->members[i];
+    for (int fixed = 1; fixed >= 0; fixed--)
+        for (size_t i = 0; i < way->count; i++)
+            if (way->members[i].name.fixed == (fixed == 1) &&
+                fits(&way->members[i].name, name, ret_vars))
+                return &way->members[i];
     return NULL;
 }
 
