@@ -281,10 +281,10 @@ static bool is_parameter(const struct slu_table *table, struct slu_str name)
     return false;
 }
 
-/* What whoever makes a request decides about it. */
-static bool is_of_request(const struct slu_plan *plan, struct slu_str name)
+/* What whoever makes a request decides about it; a reply may repeat its token. */
+static bool is_of_request(const struct slu_plan *plan, enum slu_side side, struct slu_str name)
 {
-    return slu_str_is(name, "reply") || slu_str_is(name, "REPLY") ||
+    return (side == SLU_REQUEST && (slu_str_is(name, "reply") || slu_str_is(name, "REPLY"))) ||
            (plan->token.name.p && slu_str_is(name, "token"));
 }
 
@@ -301,8 +301,7 @@ static void prove_names(struct slu_compile *compile, const struct slu_template *
         bool number, known = slu_str_is(name, "host") || slu_str_is(name, "request_id") ||
                              (slu_str_is(name, "id") && has_id) ||
                              is_parameter(compile->table, name) ||
-                             (side == SLU_REQUEST && is_of_request(plan, name)) ||
-                             is_captured(plan, step, name) ||
+                             is_of_request(plan, side, name) || is_captured(plan, step, name) ||
                              (side == SLU_REPLY && slu_page_var(name, &number));
 
         if (template->pieces[i].variable && !known)

@@ -518,6 +518,15 @@ static struct slu_value *find_place(struct slu_run *run, const struct slu_value 
     return slu_path_get(path, root);
 }
 
+/* Where one call sets and another clears, one that names nothing may mean everything. */
+static bool says_nothing(const struct slu_run *run)
+{
+    for (size_t i = 0; i < run->table->slot_count; i++)
+        if (run->slots[i])
+            return false;
+    return true;
+}
+
 bool slu_run_read_slots(struct slu_run *run, const struct slu_value *native)
 {
     struct slu_value *node = find_place(run, native);
@@ -528,6 +537,10 @@ bool slu_run_read_slots(struct slu_run *run, const struct slu_value *native)
     if (run->side == SLU_REQUEST && !run->flat)
         look_beside(run, native);
     slu_run_read(run, node);
+    if (run->side == SLU_REQUEST && run->step->carries != SLU_CARRIES_ALL &&
+        run->mistakes->count == before && says_nothing(run))
+        slu_mistake(run->mistakes, SLU_FAULT_INVALID, run->base,
+                    "names nothing that is set or cleared");
     return run->mistakes->count == before && !run->arena->failed;
 }
 

@@ -630,8 +630,11 @@ static struct slu_response error_of(const struct loaded *loaded, enum slu_operat
 static const struct slu_value *parsed(struct slu_str text)
 {
     struct slu_mistakes mistakes;
+    struct slu_str root;
 
     slu_mistakes_init(&mistakes, &all);
+    if (slu_str_starts(text, SLU_STR("<")))
+        return from_xml(text, &root);
     return slu_json_read(&all, text, (struct slu_json_limits){0}, &mistakes);
 }
 

@@ -308,6 +308,17 @@ static struct slu_value *sound_derived(struct law *law, struct slu_run *run,
     return found;
 }
 
+/* A value that the cloud does not lack, the rest of the flow log being what it is. */
+static struct slu_value *sound_allowed(struct law *law, const struct slu_run *run,
+                                       const struct slu_row *row)
+{
+    struct slu_value *value = sound_plain(law, run, row);
+
+    for (int tries = 0; tries < DRAW_TRIES && value && lacks(law, run, row->slot, value); tries++)
+        value = sound_plain(law, run, row);
+    return value;
+}
+
 static struct slu_value *sound_value(struct law *law, struct slu_run *run,
                                      const struct slu_row *row)
 {
@@ -319,7 +330,7 @@ static struct slu_value *sound_value(struct law *law, struct slu_run *run,
         return slu_value_share(&law->arena, row->canonical);
     if (row->codec == SLU_CODEC_PARAMETER)
         return text_value(law, slu_vars_get(&law->vars, row->parameter));
-    return sound_plain(law, run, row);
+    return sound_allowed(law, run, row);
 }
 
 static void sound_join(struct law *law, struct slu_run *run, const struct slu_row *row)
@@ -589,6 +600,8 @@ static bool by_rule(const struct law *law, uint8_t slot, const struct slu_value 
 
     if (other_call(law, slot, was, is))
         return true;
+    if ((!was || was->kind == SLU_NULL) && row && row->shared && is && is->count == 0)
+        return true; /* where a part of the list is there, so is its rest */
     if (!was || was->kind == SLU_NULL)
         return null_is || completes(row) ||
                (was && law->operation != SLU_OP_CREATE && law->side == SLU_REQUEST) ||
@@ -891,6 +904,9 @@ static bool native_by_rule(struct law *law, struct slu_str pointer, struct slu_s
 
     if (said_anywhere(law, slu_arena_join(&law->arena, SLU_STR("/native"), pointer)))
         return true;
+    if (law->side == SLU_REPLY && law->table->xml && slu_value_is(is, SLU_ARRAY) &&
+        is->count == 0 && (!was || (was->kind == SLU_STRING && was->text.n == 0)))
+        return true; /* one empty element in XML */
     if (law->table->flat && law->side == SLU_REQUEST && slu_step_knows(law->table, law->step, name))
         return true; /* templates fill these again */
     for (size_t i = 0; law->side == SLU_REPLY && i < law->step->envelope_count; i++)
