@@ -904,8 +904,9 @@ static bool native_by_rule(struct law *law, struct slu_str pointer, struct slu_s
 
     if (said_anywhere(law, slu_arena_join(&law->arena, SLU_STR("/native"), pointer)))
         return true;
-    if (law->side == SLU_REPLY && law->table->xml && slu_value_is(is, SLU_ARRAY) &&
-        is->count == 0 && (!was || (was->kind == SLU_STRING && was->text.n == 0)))
+    if (law->side == SLU_REPLY && law->table->xml && is &&
+        (is->kind == SLU_ARRAY || is->kind == SLU_OBJECT) && is->count == 0 &&
+        (!was || (was->kind == SLU_STRING && was->text.n == 0)))
         return true; /* one empty element in XML */
     if (law->table->flat && law->side == SLU_REQUEST && slu_step_knows(law->table, law->step, name))
         return true; /* templates fill these again */
