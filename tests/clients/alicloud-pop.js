@@ -6,7 +6,7 @@ const assert = require('assert');
 const crypto = require('crypto');
 const http = require('http');
 const { RPCClient } = require('@alicloud/pop-core');
-const { live, scene } = require('./life');
+const { add, live, scene } = require('./life');
 
 function make(given) {
     const client = new RPCClient({ endpoint: `http://${given.address}`, apiVersion: '2016-04-28',
@@ -40,8 +40,7 @@ function make(given) {
             const pages = [];
             for (let number = 1; ; number++) {
                 const body = await call('DescribeFlowLogs', { PageSize: size || 50, PageNumber: number });
-                if (rows(body).length)
-                    pages.push(rows(body).map((row) => row.FlowLogId));
+                add(pages, rows(body).map((row) => row.FlowLogId));
                 if (number * Number(body.PageSize) >= Number(body.TotalCount))
                     return pages;
             }

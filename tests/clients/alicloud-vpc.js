@@ -2,7 +2,7 @@
 'use strict';
 const Vpc = require('@alicloud/vpc20160428');
 const { $OpenApiUtil } = require('@alicloud/openapi-core');
-const { live } = require('./life');
+const { add, live } = require('./life');
 
 function make(scene) {
     const config = (more) => new $OpenApiUtil.Config({
@@ -41,8 +41,7 @@ function make(scene) {
             for (let number = 1; ; number++) {
                 const body = await list(size ? { pageSize: size, pageNumber: number } : { pageSize: 50, pageNumber: number });
                 const here = rows(body).map((row) => row.flowLogId);
-                if (here.length)
-                    pages.push(here);
+                add(pages, here);
                 if (number * Number(body.pageSize) >= Number(body.totalCount))
                     return pages;
             }

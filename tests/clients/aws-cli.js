@@ -1,7 +1,7 @@
 // The AWS command line (Debian's awscli), one process a call. faketime gives it the wrong clock.
 'use strict';
 const { execFile } = require('child_process');
-const { live } = require('./life');
+const { add, live } = require('./life');
 
 const AWS = '/usr/bin/aws';
 const UNKNOWN = 'fl-0123456789abcdef0';
@@ -16,7 +16,7 @@ function make(scene) {
         if (scene.late)
             command.unshift('faketime', '-f', '+20m');
         execFile(command[0], command.slice(1), { env, encoding: 'utf8' }, (error, out, told) => {
-            const said = /An error occurred \(([^)]+)\) when calling[^:]*: ?(.*)/s.exec(told);
+            const said = /An error occurred \(([^)]+)\) when calling the \S+ operation(?: \(reached[^)]*\))?: (.*)/s.exec(told);
             if (said)
                 bad({ code: said[1], note: said[2].trim() });
             else if (error)
@@ -55,8 +55,7 @@ function make(scene) {
                 const reply = size
                     ? await list('--no-paginate', '--max-results', String(size), ...(next ? ['--next-token', next] : []))
                     : await list('--page-size', '5');
-                if (reply.FlowLogs.length)
-                    pages.push(reply.FlowLogs.map((row) => row.FlowLogId));
+                add(pages, reply.FlowLogs.map((row) => row.FlowLogId));
                 next = reply.NextToken;
             } while (next);
             return pages;

@@ -2,7 +2,7 @@
 // update and no switch, and a flow log has neither name nor description: only tags.
 'use strict';
 const { EC2Client, CreateFlowLogsCommand, DescribeFlowLogsCommand, DeleteFlowLogsCommand } = require('@aws-sdk/client-ec2');
-const { live } = require('./life');
+const { add, live } = require('./life');
 
 const UNKNOWN = 'fl-0123456789abcdef0';
 
@@ -41,8 +41,7 @@ function make(scene) {
             let NextToken;
             do {
                 const page = await list({ ...(size && { MaxResults: size }), ...(NextToken && { NextToken }) });
-                if (page.rows.length)
-                    pages.push(page.rows.map((row) => row.FlowLogId));
+                add(pages, page.rows.map((row) => row.FlowLogId));
                 NextToken = page.next;
             } while (NextToken);
             return pages;

@@ -155,10 +155,10 @@ def verdict(client, target, name, step):
     if step is None:
         return "was never tried"
     if step["saw"] == "failed":
-        return step["note"]
+        return step["note"][:600]
     if step["saw"] == "done":
         return f"was done, and should be refused ({' or '.join(kinds)})" if kinds else None
-    said = f"{step.get('code')} {step.get('status', '')}: {step.get('note', '')}"
+    said = f"{step.get('code')} {step.get('status', '')}: {step.get('note', '')}"[:400]
     if not kinds:
         return f"was refused: {said}"
     codes = TARGETS[CLIENTS[client]["dialect"]]["codes"]
@@ -173,4 +173,8 @@ def judge(client, target, steps):
     """(name of the check, what is wrong or None) for each step that was to be seen, in order."""
     seen = {step["step"]: step for step in steps}
     for name in [*steps_of(client), *(name for name in seen if name not in steps_of(client))]:
-        yield name, verdict(client, target, name, seen.get(name))
+        if name in seen:
+            yield name, verdict(client, target, name, seen[name])
+    untried = [name for name in steps_of(client) if name not in seen]
+    if untried:
+        yield f"{len(untried)} steps", f"were never tried: {', '.join(untried)}"

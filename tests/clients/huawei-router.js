@@ -3,7 +3,7 @@
 'use strict';
 const core = require('@huaweicloud/huaweicloud-sdk-core');
 const { ClientBuilder } = require('@huaweicloud/huaweicloud-sdk-core/ClientBuilder');
-const { live } = require('./life');
+const { add, live } = require('./life');
 
 function make(scene) {
     const credential = new core.BasicCredentials().withAk(scene.accessKey).withSk(scene.secret)
@@ -37,8 +37,7 @@ function make(scene) {
             let marker = '';
             do {
                 const body = await call('GET', '', null, size ? { limit: size, ...(marker && { marker }) } : {});
-                if (body.flow_logs.length)
-                    pages.push(body.flow_logs.map((log) => log.id));
+                add(pages, body.flow_logs.map((log) => log.id));
                 marker = (body.page_info && body.page_info.next_marker) || '';
             } while (size && marker);
             return pages;

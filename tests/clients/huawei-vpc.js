@@ -4,7 +4,7 @@
 'use strict';
 const core = require('@huaweicloud/huaweicloud-sdk-core');
 const vpc = require('@huaweicloud/huaweicloud-sdk-vpc');
-const { live } = require('./life');
+const { add, live } = require('./life');
 
 let heard = ''; // the last reply's body
 function hear(text) {
@@ -52,8 +52,7 @@ function make(scene) {
             let marker;
             for (;;) { // without a next link: until fewer come than were asked for
                 const here = (await list(size ? { limit: size, ...(marker && { marker }) } : {})).map((log) => log.id);
-                if (here.length)
-                    pages.push(here);
+                add(pages, here);
                 if (!size || here.length < size)
                     return pages;
                 marker = here[here.length - 1];

@@ -46,6 +46,14 @@ async function settled(adapter, id) {
     }
 }
 
+// One more page of a list; where it would never end, that is told.
+function add(pages, ids) {
+    pages.asked = (pages.asked || 0) + 1;
+    assert(pages.asked < 20, `the list does not end: ${JSON.stringify(pages.slice(0, 4))}`);
+    if (ids.length)
+        pages.push(ids);
+}
+
 async function create(adapter, index, more) {
     const id = await adapter.create({ resource: scene.resources[index], name: `life-${index}`,
                                       traffic: adapter.words.all, ...more });
@@ -108,7 +116,7 @@ async function members(adapter) {
 }
 
 async function pages(adapter) {
-    const count = adapter.pageSize + 3;
+    const count = Math.max(5, adapter.pageSize + 2);
     await step(adapter, 'pages', async () => {
         for (let index = 4; made.length < count; index++)
             await create(adapter, index);
@@ -222,7 +230,7 @@ async function refusals(adapter, make) {
     const reader = make({ ...scene, ...scene.reader });
     await step(adapter, 'reader reads', () => reader.pages(0).then(() => ''));
     await step(adapter, 'reader writes', () => reader.create(
-        { resource: scene.resources[0], name: 'life-reader', traffic: adapter.words.all }));
+        { resource: scene.resources[9], name: 'life-reader', traffic: adapter.words.all }));
     await step(adapter, 'unknown parameter', () => adapter.unknown().then(() => ''));
     if (adapter.again)
         await step(adapter, 'replay', () => adapter.again().then(() => ''));
@@ -241,4 +249,4 @@ async function live(make) {
     await death(adapter, id);
 }
 
-module.exports = { live, pause, scene };
+module.exports = { add, live, pause, scene };
