@@ -115,7 +115,11 @@ static const struct command commands[] = {
      "cloud: it verifies signatures, keeps flow logs as long as the process lives, and answers in\n"
      "the cloud's own shapes. The doors' keys are fixed and public, so it listens on loopback "
      "only,\n"
-     "unless --access-key and --secret-key-file give it others.\n",
+     "unless --access-key and --secret-key-file give it others. When it starts it says, on "
+     "standard\n"
+     "error, how each cloud's clients are pointed at its door, and how a fault is ordered: the "
+     "admin\n"
+     "listener takes POST, GET and DELETE /sandbox/faults.\n",
      sandbox_options},
     {"version", "", 0, 0, run_version, "say which version this is", "", no_options},
 };

@@ -157,6 +157,20 @@ static void load_door_keys(struct slu_load *load, struct slu_spot spot, struct s
     }
 }
 
+/* What the door's parameters leave open, a client's own signature says. */
+static void load_scopes(struct slu_load *load, struct slu_door *door)
+{
+    const struct slu_str *names;
+    size_t count = slu_table_schemes(door->table, &names);
+    struct slu_scope *scopes = slu_arena_zero(&load->catalog->arena, (count + 1) * sizeof(*scopes));
+
+    for (size_t i = 0; scopes && i < count; i++)
+        if (!slu_table_scope(door->table, (int)i, &door->parameters, &load->catalog->arena,
+                             &scopes[i]))
+            continue;
+    door->scopes = scopes;
+}
+
 static void load_door(struct slu_load *load, struct slu_spot spot, struct slu_door *door)
 {
     struct slu_spot target = slu_spot_member(load, spot, "target");
@@ -172,9 +186,11 @@ static void load_door(struct slu_load *load, struct slu_spot spot, struct slu_do
         slu_load_mistake(load, target, "there is no target \"%.*s\"%s", SLU_FMT(name),
                          target_hint(load, name));
     load_door_keys(load, slu_spot_member(load, spot, "credentials"), door);
-    if (door->table)
+    if (door->table) {
         slu_load_parameters(load, door->table, slu_spot_member(load, spot, "parameters"), false,
                             &door->parameters);
+        load_scopes(load, door);
+    }
     slu_load_aliases(load, slu_spot_member(load, spot, "resources"), &door->resources,
                      &door->resource_count);
     slu_load_aliases(load, slu_spot_member(load, spot, "destinations"), &door->destinations,

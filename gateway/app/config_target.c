@@ -117,27 +117,34 @@ void slu_load_aliases(struct slu_load *load, struct slu_spot spot,
 
 /* ---- one target */
 
+/* An endpoint that is there; `what` would be sent in the clear over http://. */
+static bool read_endpoint(struct slu_load *load, struct slu_spot target, struct slu_spot where,
+                          const char *what, struct slu_endpoint *ret_endpoint)
+{
+    const char *why;
+
+    if (!json_string_length(where.value))
+        return false;
+    if (!slu_endpoint_read(&load->catalog->arena, slu_ours_text(where.value), ret_endpoint, &why))
+        return slu_load_mistake(load, where, "%s", why);
+    if (!ret_endpoint->https && !ret_endpoint->loopback &&
+        !json_is_true(json_object_get(target.value, "insecure")))
+        slu_load_mistake(load, where,
+                         "http:// would send %s in the clear; use https://, or say "
+                         "\"insecure\": true",
+                         what);
+    return true;
+}
+
 static void load_endpoint(struct slu_load *load, struct slu_spot spot, struct slu_target *target)
 {
     struct slu_spot where = slu_spot_member(load, spot, "endpoint");
     struct slu_endpoint endpoint;
-    const char *why;
 
-    if (!where.value) {
+    if (!where.value)
         slu_load_mistake(load, where, "the endpoint is missing: https://host of the cloud's API");
+    if (!read_endpoint(load, spot, where, "signed requests", &endpoint))
         return;
-    }
-    if (!json_string_length(where.value))
-        return;
-    if (!slu_endpoint_read(&load->catalog->arena, slu_ours_text(where.value), &endpoint, &why)) {
-        slu_load_mistake(load, where, "%s", why);
-        return;
-    }
-    if (!endpoint.https && !endpoint.loopback &&
-        !json_is_true(json_object_get(spot.value, "insecure")))
-        slu_load_mistake(load, where,
-                         "http:// would send signed requests in the clear; use https://, or say "
-                         "\"insecure\": true");
     target->https = endpoint.https;
     target->scheme = endpoint.scheme;
     target->host = endpoint.host;
@@ -182,6 +189,59 @@ static struct slu_secret *load_secret(struct slu_load *load, struct slu_spot spo
                        : NULL;
 }
 
+/* What a scheme with keys takes, and what one with a token. */
+static const struct {
+    const char *name;
+    bool of_token, required;
+} credential_members[] = {
+    {"access_key", false, true}, {"secret_key", false, true}, {"security_token", false, false},
+    {"endpoint", true, true},    {"user", true, true},        {"domain", true, true},
+    {"password", true, true},    {"project", true, false},
+};
+
+static void check_members(struct slu_load *load, struct slu_spot where,
+                          const struct slu_scheme *scheme)
+{
+    const char *name = slu_scheme_name(scheme);
+
+    for (size_t i = 0; i < SLU_COUNT(credential_members); i++) {
+        struct slu_spot member = slu_spot_member(load, where, credential_members[i].name);
+        bool used = credential_members[i].of_token == slu_scheme_fetches(scheme);
+
+        if (member.value && !used)
+            slu_load_mistake(load, member, "the scheme %s has no %s", name,
+                             credential_members[i].name);
+        else if (!member.value && used && credential_members[i].required)
+            slu_load_mistake(load, where, "the member \"%s\" is missing, which the scheme %s needs",
+                             credential_members[i].name, name);
+    }
+}
+
+static void load_token_endpoint(struct slu_load *load, struct slu_spot spot, struct slu_spot where,
+                                struct slu_token_endpoint *token)
+{
+    struct slu_endpoint endpoint;
+
+    if (!read_endpoint(load, spot, where, "the password", &endpoint))
+        return;
+    if (slu_str_ends(endpoint.base_path, SLU_STR("/v3")))
+        slu_load_mistake(load, where, "leave the version /v3 out: it is added to this");
+    *token = (struct slu_token_endpoint){endpoint.https,    endpoint.scheme, endpoint.host,
+                                         endpoint.dns_host, endpoint.port,   endpoint.base_path};
+}
+
+static void load_user(struct slu_load *load, struct slu_spot spot, struct slu_spot where,
+                      struct slu_credentials *credentials)
+{
+    struct slu_str user = slu_ours_str(where.value, "user");
+
+    load_token_endpoint(load, spot, slu_spot_member(load, where, "endpoint"), &credentials->token);
+    if (user.n && !(credentials->access_key = slu_secret_new(user)))
+        load->found.failed = true;
+    credentials->secret_key = load_secret(load, where, "password", false);
+    credentials->domain = slu_load_str(load, where, "domain");
+}
+
 static void load_credentials(struct slu_load *load, struct slu_spot spot, struct slu_target *target)
 {
     struct slu_spot where = slu_spot_member(load, spot, "credentials");
@@ -190,13 +250,47 @@ static void load_credentials(struct slu_load *load, struct slu_spot spot, struct
     if (!where.value) {
         slu_load_mistake(load, where,
                          "the credentials are missing: {\"scheme\", \"access_key\", "
-                         "\"secret_key\"}");
+                         "\"secret_key\"}, or what a scheme with a token needs");
         return;
     }
     load_scheme(load, where, target);
+    if (!credentials->scheme)
+        return;
+    check_members(load, where, credentials->scheme);
+    if (slu_scheme_fetches(credentials->scheme)) {
+        load_user(load, spot, where, credentials);
+        return;
+    }
     credentials->access_key = load_secret(load, where, "access_key", true);
     credentials->secret_key = load_secret(load, where, "secret_key", false);
     credentials->security_token = load_secret(load, where, "security_token", true);
+}
+
+/* What the key or the token is bound to: the table says it by the target's parameters, so it comes
+ * behind them; a project that the credentials name goes first. */
+static void load_scope(struct slu_load *load, struct slu_spot spot, struct slu_target *target)
+{
+    struct slu_spot where = slu_spot_member(load, spot, "credentials");
+    struct slu_credentials *credentials = &target->credentials;
+    struct slu_str project = slu_load_str(load, where, "project");
+    struct slu_scope scope = {SLU_STR_NONE, SLU_STR_NONE, SLU_STR_NONE};
+    bool complete;
+
+    if (credentials->scheme_index < 0 || !credentials->scheme)
+        return;
+    complete = slu_table_scope(target->table, credentials->scheme_index, &target->parameters,
+                               &load->catalog->arena, &scope);
+    credentials->region = scope.region;
+    credentials->service = scope.service;
+    credentials->project = project.n ? project : scope.project;
+    if (load->found.count)
+        return; /* a parameter that is missing was told */
+    if (slu_scheme_fetches(credentials->scheme) && !credentials->project.n)
+        slu_load_mistake(load, where, "the member \"project\" is missing: its id");
+    else if (!complete && !project.n)
+        slu_load_mistake(load, slu_spot_member(load, spot, "parameters"),
+                         "the scheme %s is bound to a parameter that is missing",
+                         slu_scheme_name(credentials->scheme));
 }
 
 static void load_proxy(struct slu_load *load, struct slu_spot spot, struct slu_target *target)
@@ -262,18 +356,24 @@ static void load_reply(struct slu_load *load, struct slu_spot spot, struct slu_t
 
 static void load_cloud(struct slu_load *load, struct slu_spot spot, struct slu_target *target)
 {
-    struct slu_spot settle = slu_spot_member(load, spot, "settle_ms");
+    static const char *const of_memory[] = {"settle_ms", "quota"};
 
     target->table = slu_load_dialect(load, spot, true);
     load_endpoint(load, spot, target);
     load_credentials(load, spot, target);
     load_wire(load, spot, target);
     load_reply(load, spot, target);
-    if (target->table)
+    if (target->table) {
         slu_load_parameters(load, target->table, slu_spot_member(load, spot, "parameters"), true,
                             &target->parameters);
-    if (settle.value)
-        slu_load_mistake(load, settle, "only the memory cloud has this");
+        load_scope(load, spot, target);
+    }
+    for (size_t i = 0; i < SLU_COUNT(of_memory); i++) {
+        struct slu_spot where = slu_spot_member(load, spot, of_memory[i]);
+
+        if (where.value)
+            slu_load_mistake(load, where, "only the memory cloud has this");
+    }
 }
 
 /* The memory cloud is no one's API: what leads to a cloud would be ignored, so it is refused. */
@@ -313,6 +413,7 @@ static void load_target(struct slu_load *load, struct slu_spot spot, const char 
     target->max_in_flight = number(spot, "max_in_flight");
     target->reply_bytes = number(spot, "reply_bytes");
     target->settle_ms = number(spot, "settle_ms");
+    target->quota = number(spot, "quota");
     if (slu_str_is(target->dialect, "memory"))
         load_memory(load, spot, target);
     else

@@ -1,85 +1,19 @@
-/*
- * `map`: a document from one form to another, offline. Between two dialects it goes through the
- * canonical form; members that only the first dialect knows (they travel under `native`) have no
- * meaning in the second, so they are refused or listed as lost.
- */
+/* `map`: a document from a file, from one dialect (or the canonical form) to another, offline. */
 #include "app/cli.h"
 #include "codec/json.h"
 #include "mapping/table.h"
-#include "model/flow_log.h"
 
 enum { ARENA_BYTES = 256 << 20, INPUT_BYTES = 16 << 20 };
 
 struct map {
     const struct slu_cli *cli;
     struct slu_table *from, *to; /* NULL: canonical */
-    enum slu_operation operation;
-    enum slu_side side;
+    struct slu_translation translation;
     struct slu_vars vars;
     struct slu_arena arena;
     struct slu_mistakes mistakes;
     struct slu_losses losses;
 };
-
-static void lose(struct map *map, struct slu_str pointer, const struct slu_value *value)
-{
-    static const char reason[] = "only the dialect it came from knows this member";
-    struct slu_loss **end = &map->losses.first;
-    struct slu_loss *loss;
-
-    if (map->side == SLU_REQUEST && !map->losses.lenient) {
-        slu_mistake(&map->mistakes, SLU_FAULT_UNSUPPORTED, pointer, "%s", reason);
-        return;
-    }
-    loss = slu_arena_zero(&map->arena, sizeof(*loss));
-    if (!loss)
-        return; /* the arena remembers */
-    *loss = (struct slu_loss){
-        .pointer = pointer, .value = value, .reason = slu_str_of(reason), .direction = map->side};
-    while (*end)
-        end = &(*end)->next;
-    *end = loss;
-    map->losses.end = &loss->next;
-    map->losses.count++;
-}
-
-/* Takes `native` out of a flow log, or of each one in a list. */
-static void shed_native(struct map *map, struct slu_value *document, struct slu_str pointer)
-{
-    struct slu_value *native = slu_value_member(document, "native");
-    struct slu_value *list = slu_value_member(document, "flow_logs");
-    struct slu_str below;
-    size_t index = 0;
-
-    if (slu_value_is(document, SLU_ARRAY))
-        slu_value_each (item, document)
-            shed_native(map, item, slu_pointer_item(&map->arena, pointer, index++));
-    if (list)
-        shed_native(map, list, slu_pointer_member(&map->arena, pointer, SLU_STR("flow_logs")));
-    if (!native)
-        return;
-    below = slu_pointer_member(&map->arena, pointer, SLU_STR("native"));
-    if (slu_value_is(native, SLU_OBJECT))
-        slu_value_each (member, native)
-            lose(map, slu_pointer_member(&map->arena, below, member->name), member);
-    slu_value_remove(document, native);
-}
-
-static struct slu_value *translate(struct map *map, struct slu_value *document)
-{
-    if (map->from)
-        document = slu_table_to_canonical(map->from, map->operation, map->side, document,
-                                          &map->vars, &map->arena, &map->losses, &map->mistakes);
-    else if (map->operation == SLU_OP_CREATE && map->side == SLU_REQUEST &&
-             !slu_flow_log_check(document, &map->mistakes))
-        return NULL;
-    if (!document || !map->to)
-        return document;
-    if (map->from && map->from != map->to)
-        shed_native(map, document, SLU_STR(""));
-    return slu_table_to_native(map->to, map->operation, map->side, document, &map->vars,
-                               &map->arena, &map->losses, &map->mistakes);
-}
 
 static int answer(struct map *map, struct slu_value *document)
 {
@@ -112,7 +46,8 @@ static int read_and_translate(struct map *map)
         document = slu_json_read(&map->arena, slu_buf_str(&text), (struct slu_json_limits){0},
                                  &map->mistakes);
         if (document)
-            document = translate(map, document);
+            document = slu_translate(&map->translation, document, &map->arena, &map->losses,
+                                     &map->mistakes);
         code = document && slu_mistakes_none(&map->mistakes) ? answer(map, document)
                                                              : slu_cli_mistakes(&map->mistakes);
     }
@@ -142,13 +77,13 @@ static int read_options(struct map *map)
 
     if (!cli->from || !cli->to || !cli->operation)
         return slu_cli_misuse("map needs --from, --to and --operation");
-    if (!slu_operation_of(slu_str_of(cli->operation), &map->operation))
+    if (!slu_operation_of(slu_str_of(cli->operation), &map->translation.operation))
         return slu_cli_misuse("\"%s\" is no operation (create, get, list, update, enable, disable, "
                               "delete)",
                               cli->operation);
     if (cli->side && strcmp(cli->side, "request") != 0 && strcmp(cli->side, "reply") != 0)
         return slu_cli_misuse("--side is request or reply");
-    map->side = cli->side && strcmp(cli->side, "reply") == 0 ? SLU_REPLY : SLU_REQUEST;
+    map->translation.side = cli->side && strcmp(cli->side, "reply") == 0 ? SLU_REPLY : SLU_REQUEST;
     return read_vars(map);
 }
 
@@ -158,7 +93,7 @@ static bool find_table(struct map *map, const char *name, struct slu_table **ret
     if (strcmp(name, "canonical") == 0)
         return true;
     *ret_table = slu_cli_table(map->cli->mappings, NULL, slu_str_of(name), &map->mistakes);
-    if (*ret_table && !slu_table_serves(*ret_table, map->operation))
+    if (*ret_table && !slu_table_serves(*ret_table, map->translation.operation))
         return slu_mistake(&map->mistakes, SLU_FAULT_CONFIG, slu_str_of(name),
                            "this dialect has no operation \"%s\"", map->cli->operation);
     return *ret_table;
@@ -173,6 +108,9 @@ static int find_tables(struct map *map)
         map->to = map->from;
     else
         good = find_table(map, map->cli->to, &map->to) && good;
+    map->translation.from = map->from;
+    map->translation.to = map->to;
+    map->translation.vars = &map->vars;
     return good ? SLU_CLI_DONE : slu_cli_mistakes(&map->mistakes);
 }
 

@@ -1,4 +1,5 @@
 /* `serve` and `sandbox`: a catalog, and the gateway that runs it. */
+#include "app/banner.h"
 #include "app/cli.h"
 #include "app/config.h"
 #include "app/endpoint.h"
@@ -7,12 +8,17 @@
 #include "codec/shape.h"
 #include "exchange/gateway.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { ARENA_BYTES = 64 << 20, FIRST_PORT = 9001 };
 
-/* Runs the gateway with what `load` builds, now and at each reload. */
-static int run(slu_gateway_reload_fn *load, const struct slu_cli *cli)
+#define SANDBOX_SECRET "sandbox-secret" /* known to everyone */
+
+/* Runs the gateway with what `load` builds, now and at each reload. `tell` speaks before it starts;
+ * may be NULL. */
+static int run(slu_gateway_reload_fn *load, const struct slu_cli *cli,
+               void (*tell)(const struct slu_cli *cli, const struct slu_catalog *catalog))
 {
     struct slu_arena arena;
     struct slu_mistakes mistakes;
@@ -25,6 +31,8 @@ static int run(slu_gateway_reload_fn *load, const struct slu_cli *cli)
     if (!catalog)
         slu_cli_mistakes(&mistakes);
     slu_arena_done(&arena);
+    if (catalog && tell)
+        tell(cli, catalog);
     if (catalog)
         code = slu_gateway_run(catalog, load, (void *)cli);
     slu_secrets_forget();
@@ -42,7 +50,7 @@ int slu_cli_serve(const struct slu_cli *cli)
 {
     if (!cli->config)
         return slu_cli_misuse("serve needs --config FILE");
-    return run(load_file, cli);
+    return run(load_file, cli, NULL);
 }
 
 /* ---- the sandbox */
@@ -52,7 +60,7 @@ static json_t *sandbox_door(const struct slu_cli *cli, const char *host, int por
 {
     const char *access = cli->access_key ? cli->access_key : "sandbox";
     json_t *secret = cli->secret_key_file ? json_pack("{s:s}", "file", cli->secret_key_file)
-                                          : json_pack("{s:s}", "value", "sandbox-secret");
+                                          : json_pack("{s:s}", "value", SANDBOX_SECRET);
 
     return json_pack("{s:s%, s:o, s:s, s:[{s:s, s:{s:s}, s:o}]}", "dialect", dialect.p, dialect.n,
                      "address", json_sprintf("%s:%d", host, port), "target", "memory",
@@ -143,7 +151,19 @@ static struct slu_catalog *load_sandbox(void *user, struct slu_mistakes *mistake
     return catalog;
 }
 
+/* A secret key of the user's own is not shown. */
+static void tell_doors(const struct slu_cli *cli, const struct slu_catalog *catalog)
+{
+    struct slu_buf out;
+
+    slu_buf_init(&out, 0);
+    slu_banner_write(catalog, cli->secret_key_file || cli->config ? NULL : SANDBOX_SECRET, &out);
+    if (!out.failed)
+        fwrite(out.p, 1, out.n, stderr);
+    slu_buf_done(&out);
+}
+
 int slu_cli_sandbox(const struct slu_cli *cli)
 {
-    return run(load_sandbox, cli);
+    return run(load_sandbox, cli, tell_doors);
 }

@@ -2,6 +2,7 @@
 #include "app/settings.h"
 
 #include "app/config.h"
+#include "cloud/memory.h"
 #include "model/flow_log.h"
 
 #define TEXT   .type = SLU_SHAPE_STRING, .min = 1
@@ -80,10 +81,15 @@ static const struct slu_setting caller[] = {
 };
 
 static const struct slu_setting credentials[] = {
-    {.name = "scheme", TEXT, .required = true, .help = "signing scheme, one of those the dialect takes"},
-    {.name = "access_key", SECRET, .required = true, .help = "a secret, see below"},
-    {.name = "secret_key", SECRET, .required = true, .help = "a secret, see below"},
+    {.name = "scheme", TEXT, .required = true, .help = "signing scheme, one of those the dialect takes; a scheme with keys has the next three members, a scheme with a token those behind them"},
+    {.name = "access_key", SECRET, .help = "a secret, see below. Required of a scheme with keys"},
+    {.name = "secret_key", SECRET, .help = "a secret, see below. Required of a scheme with keys"},
     {.name = "security_token", SECRET, .fallback = "none", .help = "a secret, see below; of temporary credentials"},
+    {.name = "endpoint", TEXT, .help = "https://host[:port][/path] of the identity service that gives the token, without the version; http:// as for the target's endpoint. Required of a scheme with a token"},
+    {.name = "user", TEXT, .help = "the user's name. Required of a scheme with a token"},
+    {.name = "domain", TEXT, .help = "name of the user's domain. Required of a scheme with a token"},
+    {.name = "password", SECRET, .help = "a secret, see below. Required of a scheme with a token"},
+    {.name = "project", TEXT, .fallback = "the target's parameter, where the dialect has one", .help = "id of the project that the token is for"},
     {.name = NULL},
 };
 
@@ -111,7 +117,8 @@ const struct slu_setting slu_settings_target[] = {
     {.name = "client_certificate", OBJECT, .members = client_certificate, .fallback = "none", .help = "shown to the cloud"},
     {.name = "insecure", TRUTH, .fallback = "false", .help = "allow http:// to hosts beyond this machine; certificates are always checked"},
     {.name = "reply", .type = SLU_SHAPE_STRING, .words = reply_words, .help = "encoding that replies are asked for in; absent: the one that the dialect prefers"},
-    {.name = "settle_ms", NUMBER, .min = 0, .max = MILLION, .number = 400, .unit = "ms", .help = "memory only: how long a new flow log stays \"creating\""},
+    {.name = "settle_ms", NUMBER, .min = 0, .max = MILLION, .number = 400, .unit = "ms", .help = "memory only: how long a change (creating, updating, deleting) goes on behind its reply"},
+    {.name = "quota", NUMBER, .min = 1, .max = SLU_MEMORY_MOST, .number = SLU_MEMORY_MOST, .unit = "flow logs", .help = "memory only: how many there may be; more are refused as a cloud refuses them"},
     {.name = NULL},
 };
 

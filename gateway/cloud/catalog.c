@@ -219,3 +219,16 @@ bool slu_aliases_resolve(const struct slu_target *target, struct slu_value *flow
 
     return resource && destination;
 }
+
+struct slu_seal_conf slu_credentials_conf(const struct slu_credentials *credentials)
+{
+    return (struct slu_seal_conf){
+        .access_key = slu_secret_reveal(credentials->access_key),
+        .secret_key = credentials->secret_key,
+        .security_token = slu_secret_reveal(credentials->security_token),
+        .region = credentials->region,
+        .service = credentials->service,
+        .domain = credentials->domain,
+        .project = credentials->project,
+    };
+}

@@ -13,23 +13,30 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "mapping/table.h"
+#include "model/flow_log.h"
 #include "sign/sign.h"
-
-/* A name that travels: what one target (or door) calls a thing. */
-struct slu_alias {
-    struct slu_str name;
-    const struct slu_value
-        *members; /* {"resource_type", "resource_id", …} or {"type", "group", …} */
-};
 
 struct slu_key_source { /* where a secret came from, for a reload; never its value */
     struct slu_str env, file;
 };
 
+/* Where a scheme that needs a token asks for it; taken apart like a target's endpoint. */
+struct slu_token_endpoint {
+    bool https;
+    struct slu_str scheme, host;
+    const char *dns_host; /* NULL: the scheme needs no token */
+    uint16_t port;
+    struct slu_str base_path;
+};
+
 struct slu_credentials {
-    const struct slu_scheme *scheme; /* NULL: the target needs none (memory) */
-    int scheme_index;                /* in the table's list */
-    struct slu_secret *access_key, *secret_key, *security_token; /* the last may be NULL */
+    const struct slu_scheme *scheme;            /* NULL: the target needs none (memory) */
+    int scheme_index;                           /* in the table's list */
+    struct slu_secret *access_key, *secret_key; /* or a user's name and password */
+    struct slu_secret *security_token;          /* may be NULL */
+    struct slu_str region, service;             /* that the key is bound to; may be empty */
+    struct slu_str domain, project;             /* of the user; that the token is for */
+    struct slu_token_endpoint token;
 };
 
 struct slu_target {
@@ -53,7 +60,8 @@ struct slu_target {
     const char *ca, *client_certificate, *client_key, *proxy; /* or NULL */
     uint32_t connect_timeout_ms, timeout_ms, total_timeout_ms;
     uint32_t max_in_flight, reply_bytes;
-    uint32_t settle_ms; /* memory: how long a new flow log stays "creating" */
+    uint32_t settle_ms; /* memory: how long a change goes on behind its reply */
+    uint32_t quota;     /* memory: how many flow logs there may be */
     const struct slu_alias *resources, *destinations;
     size_t resource_count, destination_count;
 };
@@ -82,6 +90,7 @@ struct slu_door {
     const struct slu_table *table;
     const struct slu_target *target;
     struct slu_vars parameters;
+    const struct slu_scope *scopes; /* one a scheme of the table; what is not configured is empty */
     const struct slu_door_key *keys;
     size_t key_count;
     const struct slu_alias *resources, *destinations;
@@ -126,6 +135,8 @@ SLU_AUTO_DEFINE(slu_catalog)
 const struct slu_target *slu_catalog_target(const struct slu_catalog *catalog, struct slu_str name);
 const struct slu_table *slu_catalog_table(const struct slu_catalog *catalog,
                                           struct slu_str dialect);
+/* All that a seal of these credentials needs; it borrows their texts. */
+struct slu_seal_conf slu_credentials_conf(const struct slu_credentials *credentials);
 /* The caller with this bearer key, compared in constant time over all callers; NULL when none. */
 const struct slu_caller *slu_catalog_caller(const struct slu_catalog *catalog, struct slu_str key);
 bool slu_caller_may_use(const struct slu_caller *caller, struct slu_str target);

@@ -148,6 +148,7 @@ struct slu_exchange {
     enum slu_operation operation;
     bool has_operation;
     struct slu_str flow_log_id;
+    struct slu_str dialect; /* that is asked about */
     bool dry_run, lenient, prefers_wait, replace;
     uint32_t wait_s;
     struct slu_match *match; /* of a door, from its first step on */
@@ -215,11 +216,12 @@ struct slu_route {
         struct slu_exchange *x);   /* where success is no single flow log or document */
     bool filters;                  /* query parameters that are not listed name members */
     bool open;                     /* needs no key */
+    bool harmless;                 /* needs a key, but no right: nothing of a cloud is touched */
     bool writes;                   /* needs the caller's right to write, and a body */
     const char *const *parameters; /* known query parameters, NULL-terminated */
     const char *summary;
-    const char *reply; /* schema of the success body */
-    int status;        /* of success */
+    const char *body, *reply; /* schemas of the request's and the success's body */
+    int status;               /* of success */
     enum slu_operation operation;
     bool has_operation;
 };

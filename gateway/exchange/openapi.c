@@ -4,9 +4,8 @@
  */
 #include "exchange/exchange_internal.h"
 
-#include "model/flow_log.h"
+#include "codec/build.h"
 
-/* Building in one arena: a NULL anywhere leaves arena->failed, looked at once by slu_respond(). */
 struct writer {
     struct slu_arena *arena;
 };
@@ -14,24 +13,6 @@ struct writer {
 static struct slu_value *object(struct writer *w)
 {
     return slu_value_new(w->arena, SLU_OBJECT);
-}
-
-static struct slu_value *put_object(struct writer *w, struct slu_value *parent, const char *name)
-{
-    struct slu_value *child = object(w);
-
-    slu_value_put(parent, slu_str_of(name), child);
-    return child;
-}
-
-static void put_text(struct writer *w, struct slu_value *parent, const char *name, const char *text)
-{
-    slu_value_put(parent, slu_str_of(name), slu_value_string(w->arena, slu_str_of(text)));
-}
-
-static void put_int(struct writer *w, struct slu_value *parent, const char *name, int64_t number)
-{
-    slu_value_put(parent, slu_str_of(name), slu_value_int(w->arena, number));
 }
 
 static void put_ref(struct writer *w, struct slu_value *parent, const char *schema)
@@ -69,24 +50,12 @@ static void put_type(struct writer *w, struct slu_value *schema, const struct sl
     slu_value_append(types, slu_value_string(w->arena, SLU_STR("null")));
     slu_value_put(schema, SLU_STR("type"), types);
     if (member->type == SLU_MEMBER_TIME)
-        put_text(w, schema, "format", "date-time");
+        slu_put_text(w->arena, schema, "format", "date-time");
     if (member->type == SLU_MEMBER_TEXTS)
-        put_text(w, put_object(w, schema, "additionalProperties"), "type", "string");
+        slu_put_text(w->arena, slu_put_object(w->arena, schema, "additionalProperties"), "type",
+                     "string");
     if (member->type == SLU_MEMBER_WORD)
         put_words(w, schema, member->words, true);
-}
-
-static void put_limits(struct writer *w, struct slu_value *schema, const struct slu_member *member)
-{
-    if (member->type == SLU_MEMBER_TEXT && member->max) {
-        put_int(w, schema, "minLength", member->min);
-        put_int(w, schema, "maxLength", member->max);
-    }
-    if (member->type == SLU_MEMBER_INTEGER) {
-        put_int(w, schema, "minimum", member->min);
-        if (member->max)
-            put_int(w, schema, "maximum", member->max);
-    }
 }
 
 /* "/destination/group" goes into the properties of "destination", which came before it. */
@@ -105,11 +74,11 @@ static struct slu_value *properties_for(struct writer *w, struct slu_value *prop
     if (!parent)
         return NULL;
     if (!slu_value_member(parent, "properties"))
-        put_object(w, parent, "properties");
+        slu_put_object(w->arena, parent, "properties");
     return slu_value_member(parent, "properties");
 }
 
-static struct slu_value *flow_log_schema(struct writer *w, bool reply)
+static struct slu_value *reply_schema(struct writer *w)
 {
     struct slu_value *schema = object(w), *properties;
     size_t count;
@@ -117,23 +86,29 @@ static struct slu_value *flow_log_schema(struct writer *w, bool reply)
 
     if (!schema)
         return NULL;
-    put_text(w, schema, "type", "object");
-    properties = put_object(w, schema, "properties");
+    slu_put_text(w->arena, schema, "type", "object");
+    properties = slu_put_object(w->arena, schema, "properties");
     for (size_t i = 0; i < count && properties; i++) {
         struct slu_str name;
         struct slu_value *into =
             properties_for(w, properties, slu_str_of(members[i].pointer), &name);
         struct slu_value *one = object(w);
 
-        if (!into || !one || !(reply ? members[i].in_reply : members[i].in_request))
+        if (!into || !one || !members[i].in_reply)
             continue;
         put_type(w, one, &members[i]);
-        if (!reply)
-            put_limits(w, one, &members[i]);
-        put_text(w, one, "description", members[i].help);
+        slu_put_text(w->arena, one, "description", members[i].help);
         slu_value_put(into, name, one);
     }
     return schema;
+}
+
+/* What every target takes at most; GET /v1/targets/{target}/schema says what one takes. */
+static struct slu_value *request_schema(struct writer *w, enum slu_operation operation)
+{
+    static const struct slu_schema_for whose = {.any_alias = true};
+
+    return slu_table_json_schema(NULL, operation, &whose, w->arena);
 }
 
 static void put_required(struct writer *w, struct slu_value *schema, const char *const *names)
@@ -148,10 +123,11 @@ static void put_required(struct writer *w, struct slu_value *schema, const char 
 static void put_property(struct writer *w, struct slu_value *properties, const char *name,
                          const char *type, const char *help)
 {
-    struct slu_value *one = put_object(w, properties, name);
+    struct slu_value *one = slu_put_object(w->arena, properties, name);
 
-    put_text(w, one, "type", type);
-    put_text(w, one, "description", help);
+    if (*type) /* or it may be of several */
+        slu_put_text(w->arena, one, "type", type);
+    slu_put_text(w->arena, one, "description", help);
 }
 
 static void put_error_codes(struct writer *w, struct slu_value *schema)
@@ -171,10 +147,10 @@ static struct slu_value *problem_schema(struct writer *w)
 
     if (!schema)
         return NULL;
-    put_text(w, schema, "type", "object");
-    put_text(w, schema, "description", "RFC 9457 problem details");
+    slu_put_text(w->arena, schema, "type", "object");
+    slu_put_text(w->arena, schema, "description", "RFC 9457 problem details");
     put_required(w, schema, needed);
-    properties = put_object(w, schema, "properties");
+    properties = slu_put_object(w->arena, schema, "properties");
     put_property(w, properties, "type", "string", "urn:sluice:error:<code>");
     put_property(w, properties, "title", "string", "What the code means");
     put_property(w, properties, "status", "integer", "The HTTP status");
@@ -186,9 +162,9 @@ static struct slu_value *problem_schema(struct writer *w)
     put_property(w, properties, "instance", "string", "urn:sluice:request:<request id>");
     put_property(w, properties, "flow_log_id", "string",
                  "Of a flow log that stands although it failed");
-    errors = put_object(w, properties, "errors");
-    put_text(w, errors, "type", "array");
-    put_ref(w, put_object(w, errors, "items"), "mistake");
+    errors = slu_put_object(w->arena, properties, "errors");
+    slu_put_text(w->arena, errors, "type", "array");
+    put_ref(w, slu_put_object(w->arena, errors, "items"), "mistake");
     put_property(w, properties, "upstream", "object",
                  "What the cloud answered: target, status, code, message, request_id");
     put_property(w, properties, "loss", "array", "What could not be carried");
@@ -199,12 +175,48 @@ static struct slu_value *simple_schema(struct writer *w, const char *const (*mem
 {
     struct slu_value *schema = object(w), *properties;
 
-    put_text(w, schema, "type", "object");
-    properties = put_object(w, schema, "properties");
+    slu_put_text(w->arena, schema, "type", "object");
+    properties = slu_put_object(w->arena, schema, "properties");
     for (; (*members)[0]; members++)
         put_property(w, properties, (*members)[0], (*members)[1], (*members)[2]);
     return schema;
 }
+
+/* clang-format off */
+static const char *const dialects[][3] = {
+    {"dialects", "array", "Each with dialect, title, api_version, version, operations, href"},
+    {"members", "object", "Canonical pointer -> dialect -> how create, update and reply carry it: required, sent, told, partly, immutable or cannot"},
+    {NULL, NULL, NULL}};
+static const char *const dialect[][3] = {
+    {"dialect", "string", "Its name"},
+    {"title", "string", "For people"},
+    {"api_version", "string", "Of the cloud's API"},
+    {"version", "integer", "Of the mapping table"},
+    {"valid", "object", "When the API looked like this: from, until"},
+    {"sources", "object", "What the table was checked against"},
+    {"endpoint", "string", "What an endpoint usually looks like"},
+    {"request", "string", "How its requests are written"},
+    {"reply", "array", "How its replies are written, preferred first"},
+    {"signing", "array", "The signing schemes, preferred first"},
+    {"parameters", "object", "What a target's parameters must or may give"},
+    {"operations", "object", "Of each that it serves: calls, paging, asynchronous, idempotency_token, undo, serialised_by"},
+    {"members", "object", "Canonical pointer -> how create, update and reply carry it: words, limits, cannot with the reason"},
+    {"errors", "array", "The canonical codes that its errors become"},
+    {NULL, NULL, NULL}};
+static const char *const translation[][3] = {
+    {"from", "string", "A dialect, or canonical"},
+    {"to", "string", "A dialect, or canonical"},
+    {"operation", "string", "create, get, list, update, enable, disable or delete"},
+    {"side", "string", "request (the default) or reply"},
+    {"document", "", "The body, or the flat parameters of a parameter-style API; a list's reply may be an array"},
+    {"parameters", "object", "Values for the tables' templates, such as a region"},
+    {"lenient", "boolean", "Leave out what cannot be carried and list it in loss, as Prefer: handling=lenient does"},
+    {NULL, NULL, NULL}};
+static const char *const translated[][3] = {
+    {"document", "", "The same in the other dialect"},
+    {"loss", "array", "What could not be carried: pointer, value, reason, direction"},
+    {NULL, NULL, NULL}};
+/* clang-format on */
 
 static void put_schemas(struct writer *w, struct slu_value *root)
 {
@@ -217,25 +229,32 @@ static void put_schemas(struct writer *w, struct slu_value *root)
                                             {"title", "string", "For people"},
                                             {"operations", "array", "What can be done with it"},
                                             {NULL, NULL, NULL}};
-    struct slu_value *schemas = put_object(w, put_object(w, root, "components"), "schemas");
-    struct slu_value *targets = put_object(w, schemas, "targets"), *list, *reply, *loss;
+    struct slu_value *schemas =
+        slu_put_object(w->arena, slu_put_object(w->arena, root, "components"), "schemas");
+    struct slu_value *targets = slu_put_object(w->arena, schemas, "targets"), *list, *reply, *loss;
 
-    slu_value_put(schemas, SLU_STR("flow_log_request"), flow_log_schema(w, false));
-    reply = flow_log_schema(w, true);
-    loss = put_object(w, slu_value_member(reply, "properties"), "loss");
-    put_text(w, loss, "type", "array");
-    put_text(w, loss, "description",
-             "What could not be carried: pointer, value, reason, direction; empty when nothing was "
-             "lost");
+    slu_value_put(schemas, SLU_STR("flow_log_request"), request_schema(w, SLU_OP_CREATE));
+    slu_value_put(schemas, SLU_STR("flow_log_patch"), request_schema(w, SLU_OP_UPDATE));
+    reply = reply_schema(w);
+    loss = slu_put_object(w->arena, slu_value_member(reply, "properties"), "loss");
+    slu_put_text(w->arena, loss, "type", "array");
+    slu_put_text(
+        w->arena, loss, "description",
+        "What could not be carried: pointer, value, reason, direction; empty when nothing was "
+        "lost");
     slu_value_put(schemas, SLU_STR("flow_log_reply"), reply);
     slu_value_put(schemas, SLU_STR("problem"), problem_schema(w));
     slu_value_put(schemas, SLU_STR("mistake"), simple_schema(w, mistake));
     slu_value_put(schemas, SLU_STR("target"), simple_schema(w, target));
-    put_text(w, put_object(w, schemas, "object"), "type", "object");
-    put_text(w, targets, "type", "object");
-    list = put_object(w, put_object(w, targets, "properties"), "targets");
-    put_text(w, list, "type", "array");
-    put_ref(w, put_object(w, list, "items"), "target");
+    slu_put_text(w->arena, slu_put_object(w->arena, schemas, "object"), "type", "object");
+    slu_value_put(schemas, SLU_STR("dialects"), simple_schema(w, dialects));
+    slu_value_put(schemas, SLU_STR("dialect"), simple_schema(w, dialect));
+    slu_value_put(schemas, SLU_STR("translation"), simple_schema(w, translation));
+    slu_value_put(schemas, SLU_STR("translated"), simple_schema(w, translated));
+    slu_put_text(w->arena, targets, "type", "object");
+    list = slu_put_object(w->arena, slu_put_object(w->arena, targets, "properties"), "targets");
+    slu_put_text(w->arena, list, "type", "array");
+    put_ref(w, slu_put_object(w->arena, list, "items"), "target");
 }
 
 /* Paths */
@@ -245,13 +264,27 @@ static void put_parameter(struct writer *w, struct slu_value *list, struct slu_s
 {
     struct slu_value *one = object(w);
 
-    put_text(w, one, "in", in);
+    slu_put_text(w->arena, one, "in", in);
     slu_value_put(one, SLU_STR("name"), slu_value_string(w->arena, name));
     slu_value_put(one, SLU_STR("required"),
                   slu_value_bool(w->arena, slu_str_is(SLU_STR("path"), in)));
-    put_text(w, one, "description", help);
-    put_text(w, put_object(w, one, "schema"), "type", type);
+    slu_put_text(w->arena, one, "description", help);
+    slu_put_text(w->arena, slu_put_object(w->arena, one, "schema"), "type", type);
     slu_value_append(list, one);
+}
+
+static void put_query(struct writer *w, struct slu_value *list, const char *name)
+{
+    static const struct {
+        const char *name, *type, *help;
+    } known[] = {
+        {"dry_run", "boolean", "Answer what would be sent, and send nothing"},
+        {"operation", "string", "create (the default) or update, whose body is a merge patch"},
+    };
+
+    for (size_t i = 0; i < SLU_COUNT(known); i++)
+        if (strcmp(known[i].name, name) == 0)
+            put_parameter(w, list, slu_str_of(name), "query", known[i].type, known[i].help);
 }
 
 static void put_parameters(struct writer *w, struct slu_value *operation,
@@ -268,8 +301,7 @@ static void put_parameters(struct writer *w, struct slu_value *operation,
                           "As the list of targets or an earlier answer gives it");
     }
     for (const char *const *name = route->parameters; list && *name; name++)
-        put_parameter(w, list, slu_str_of(*name), "query", "boolean",
-                      "Answer what would be sent, and send nothing");
+        put_query(w, list, *name);
     if (list && route->writes)
         put_parameter(
             w, list, SLU_STR("Prefer"), "header", "string",
@@ -281,24 +313,25 @@ static void put_parameters(struct writer *w, struct slu_value *operation,
 static void put_content(struct writer *w, struct slu_value *parent, const char *type,
                         const char *schema)
 {
-    struct slu_value *media = put_object(w, put_object(w, parent, "content"), type);
+    struct slu_value *media =
+        slu_put_object(w->arena, slu_put_object(w->arena, parent, "content"), type);
 
-    put_ref(w, put_object(w, media, "schema"), schema);
+    put_ref(w, slu_put_object(w->arena, media, "schema"), schema);
 }
 
 static void put_replies(struct writer *w, struct slu_value *operation,
                         const struct slu_route *route)
 {
-    struct slu_value *responses = put_object(w, operation, "responses"), *good, *bad;
+    struct slu_value *responses = slu_put_object(w->arena, operation, "responses"), *good, *bad;
     char status[8] = {(char)('0' + route->status / 100), (char)('0' + route->status / 10 % 10),
                       (char)('0' + route->status % 10), 0};
 
     good = object(w);
     slu_value_put(responses, slu_arena_str(w->arena, slu_str_of(status)), good);
-    put_text(w, good, "description", route->summary);
+    slu_put_text(w->arena, good, "description", route->summary);
     put_content(w, good, "application/json", route->reply);
-    bad = put_object(w, responses, "default");
-    put_text(w, bad, "description", "What went wrong");
+    bad = slu_put_object(w->arena, responses, "default");
+    slu_put_text(w->arena, bad, "description", "What went wrong");
     put_content(w, bad, "application/problem+json", "problem");
 }
 
@@ -307,16 +340,17 @@ static void put_route(struct writer *w, struct slu_value *paths, const struct sl
     struct slu_value *path = slu_value_find(paths, slu_str_of(route->path)), *operation, *body;
 
     if (!path)
-        path = put_object(w, paths, route->path);
-    operation = put_object(w, path, slu_str_is(SLU_STR("GET"), route->method) ? "get" : "post");
-    put_text(w, operation, "summary", route->summary);
+        path = slu_put_object(w->arena, paths, route->path);
+    operation =
+        slu_put_object(w->arena, path, slu_str_is(SLU_STR("GET"), route->method) ? "get" : "post");
+    slu_put_text(w->arena, operation, "summary", route->summary);
     put_parameters(w, operation, route);
     if (route->open)
         slu_value_put(operation, SLU_STR("security"), slu_value_new(w->arena, SLU_ARRAY));
-    if (route->writes) {
-        body = put_object(w, operation, "requestBody");
+    if (route->body) {
+        body = slu_put_object(w->arena, operation, "requestBody");
         slu_value_put(body, SLU_STR("required"), slu_value_bool(w->arena, true));
-        put_content(w, body, "application/json", "flow_log_request");
+        put_content(w, body, "application/json", route->body);
     }
     put_replies(w, operation, route);
 }
@@ -326,13 +360,13 @@ static void put_security(struct writer *w, struct slu_value *root)
     struct slu_value *needs = slu_value_new(w->arena, SLU_ARRAY), *bearer = object(w);
     struct slu_value *components = slu_value_member(root, "components");
     struct slu_value *scheme =
-        put_object(w, put_object(w, components, "securitySchemes"), "bearer");
+        slu_put_object(w->arena, slu_put_object(w->arena, components, "securitySchemes"), "bearer");
 
     slu_value_put(bearer, SLU_STR("bearer"), slu_value_new(w->arena, SLU_ARRAY));
     slu_value_append(needs, bearer);
     slu_value_put(root, SLU_STR("security"), needs);
-    put_text(w, scheme, "type", "http");
-    put_text(w, scheme, "scheme", "bearer");
+    slu_put_text(w->arena, scheme, "type", "http");
+    slu_put_text(w->arena, scheme, "scheme", "bearer");
 }
 
 struct slu_value *slu_openapi(struct slu_arena *arena)
@@ -344,12 +378,12 @@ struct slu_value *slu_openapi(struct slu_arena *arena)
 
     if (!root)
         return NULL;
-    put_text(&w, root, "openapi", "3.1.0");
-    info = put_object(&w, root, "info");
-    put_text(&w, info, "title", "sluice");
-    put_text(&w, info, "summary", "One API for VPC flow logs on any cloud");
-    put_text(&w, info, "version", SLU_VERSION);
-    paths = put_object(&w, root, "paths");
+    slu_put_text(arena, root, "openapi", "3.1.0");
+    info = slu_put_object(arena, root, "info");
+    slu_put_text(arena, info, "title", "sluice");
+    slu_put_text(arena, info, "summary", "One API for VPC flow logs on any cloud");
+    slu_put_text(arena, info, "version", SLU_VERSION);
+    paths = slu_put_object(arena, root, "paths");
     for (size_t i = 0; i < count && paths; i++)
         put_route(&w, paths, &routes[i]);
     put_schemas(&w, root);

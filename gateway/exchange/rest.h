@@ -59,4 +59,11 @@ struct slu_place slu_place_after(const struct slu_job *job);
 struct slu_str slu_page_token(struct slu_exchange *x, const struct slu_list_ask *ask,
                               const struct slu_place *places, size_t count);
 
+/* dialects.c: what can be done */
+enum slu_step slu_rest_dialects(struct slu_exchange *x);
+enum slu_step slu_rest_dialect(struct slu_exchange *x);
+enum slu_step slu_rest_schema(struct slu_exchange *x);
+/* Takes the body of a translation. */
+enum slu_step slu_rest_translate(struct slu_exchange *x);
+
 #endif

@@ -107,9 +107,7 @@ static bool equip_target(struct slu_station *station, size_t i, struct slu_fault
 {
     const struct slu_target *target = &station->catalog->targets[i];
     const struct slu_credentials *keys = &target->credentials;
-    struct slu_seal_conf conf = {.access_key = slu_secret_reveal(keys->access_key),
-                                 .secret_key = keys->secret_key,
-                                 .security_token = slu_secret_reveal(keys->security_token)};
+    struct slu_seal_conf conf = slu_credentials_conf(keys);
 
     station->slots[i] = slu_metrics_slot(station->worker->gateway->metrics, target->name);
     if (target->memory)
@@ -134,15 +132,19 @@ static bool equip_door(struct slu_station *station, size_t i, struct slu_fault *
     for (size_t s = 0; s < count; s++) {
         const struct slu_scheme *scheme = slu_scheme_find(names[s]);
 
-        if (scheme)
+        if (scheme && slu_scheme_verifies(scheme))
             seals->schemes[seals->scheme_count++] = scheme;
     }
     for (size_t k = 0; k < door->key_count; k++)
         for (size_t s = 0; s < seals->scheme_count; s++) {
             const struct slu_door_key *key = &door->keys[k];
+            const struct slu_scope *scope = &door->scopes[slu_table_scheme_index(
+                door->table, slu_str_of(slu_scheme_name(seals->schemes[s])))];
             struct slu_seal_conf conf = {.access_key = slu_secret_reveal(key->access_key),
                                          .secret_key = key->secret_key,
-                                         .security_token = slu_secret_reveal(key->security_token)};
+                                         .security_token = slu_secret_reveal(key->security_token),
+                                         .region = scope->region,
+                                         .service = scope->service};
             struct slu_seal *seal = slu_seal_new(seals->schemes[s], &conf);
 
             if (!seal)

@@ -217,6 +217,8 @@ static void compile_scope(struct slu_compile *compile, const json_t *json,
     signing->region = slu_template_compile(compile, slu_ours_str(json, "region"), SLU_STR_NONE, at);
     signing->service =
         slu_template_compile(compile, slu_ours_str(json, "service"), SLU_STR_NONE, at);
+    signing->project =
+        slu_template_compile(compile, slu_ours_str(json, "project"), SLU_STR_NONE, at);
 }
 
 static void compile_signing(struct slu_compile *compile, const json_t *list)
@@ -285,6 +287,20 @@ static void compile_transport(struct slu_compile *compile)
     table->retry_unit_ms = slu_str_is(slu_ours_str(retry, "unit"), "s") ? 1000 : 1;
 }
 
+static void compile_clients(struct slu_compile *compile, const json_t *json)
+{
+    struct slu_table *table = compile->table;
+    size_t count = json_array_size(json);
+
+    table->clients = slu_table_array(compile, count, sizeof(*table->clients));
+    for (size_t i = 0; table->clients && i < count; i++) {
+        const json_t *client = json_array_get(json, i);
+
+        table->clients[table->client_count++] =
+            (struct slu_table_client){slu_ours_str(client, "name"), slu_ours_str(client, "how")};
+    }
+}
+
 void slu_table_compile(struct slu_compile *compile)
 {
     struct slu_table *table = compile->table;
@@ -293,6 +309,7 @@ void slu_table_compile(struct slu_compile *compile)
     table->title = slu_ours_str(table->source, "title");
     table->api_version = slu_ours_str(table->source, "api_version");
     slu_table_slots(table);
+    compile_clients(compile, json_object_get(table->source, "clients"));
     compile_transport(compile);
     slu_table_compile_enums(compile);
     slu_table_compile_rows(compile);

@@ -407,7 +407,7 @@ void slu_filters_write(struct slu_run *run, const struct slu_filters *filters,
         return;
     sending->run = *run;
     sending->run.vars = &sending->vars;
-    sending->run.flat = true; /* every value is text */
+    sending->run.texts = true; /* every value is text */
     sending->params = params;
     sending->room = room;
     for (size_t i = 0; i < filters->count; i++) {
@@ -488,7 +488,7 @@ bool slu_filters_name_id(const struct slu_filters *filters, struct slu_str name)
 }
 
 struct taking {
-    struct slu_run run; /* flat */
+    struct slu_run run; /* of texts */
     const struct slu_params *given;
     struct slu_filter filters[SLU_FILTERS_MOST];
     const void *owners[SLU_FILTERS_MOST]; /* the name, or the pair's first parameter */
@@ -683,7 +683,7 @@ bool slu_filters_read(struct slu_run *run, const struct slu_filters *filters,
     if (!taking)
         return slu_fault_memory(fault);
     taking->run = *run;
-    taking->run.flat = true; /* every value is text */
+    taking->run.texts = true; /* every value is text */
     taking->given = given;
     taking->fault = fault;
     for (size_t i = 0; i < filters->count; i++)

@@ -123,15 +123,17 @@ static bool read_marker(struct slu_run *run, const struct slu_value *body,
     return true;
 }
 
+/* A page that holds more than was thought to fit on it may be all there is. */
 static bool read_number(struct slu_run *run, const struct slu_value *body,
                         struct slu_outcome *outcome, struct slu_str *ret_why)
 {
     const struct slu_paging *paging = run->step->paging;
     uint32_t size = size_asked(run) ? size_asked(run) : paging->usual;
     uint32_t count = outcome->flow_logs->count;
-    uint64_t number = 1, is;
+    uint64_t number = 1, is, before;
 
-    if (page_of(run)->position.n && !slu_str_to_u64(page_of(run)->position, &number)) {
+    if (page_of(run)->position.n &&
+        (!slu_str_to_u64(page_of(run)->position, &number) || number == 0 || number > UINT32_MAX)) {
         *ret_why = SLU_STR("the page that was asked for is no number");
         return false;
     }
@@ -139,7 +141,10 @@ static bool read_number(struct slu_run *run, const struct slu_value *body,
         *ret_why = SLU_STR("the cloud answered with another page than was asked for");
         return false;
     }
-    if (count == 0 || (outcome->has_total && size ? number * size >= outcome->total : count < size))
+    before = (number - 1) * size;
+    if (count == 0 ||
+        (outcome->has_total && size ? before + (count > size ? count : size) >= outcome->total
+                                    : count < size))
         return true;
     outcome->next = slu_arena_printf(run->arena, "%llu", (unsigned long long)number + 1);
     return true;

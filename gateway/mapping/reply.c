@@ -111,6 +111,16 @@ static bool was_lost(const struct slu_losses *losses, struct slu_str pointer)
     return false;
 }
 
+/* Does what was sent hold now? Of an update also a null, for it clears; but the patch of an object
+ * is not the object. */
+static bool holds(const struct slu_run *run, const struct slu_slot *slot,
+                  const struct slu_value *value)
+{
+    if (run->operation != SLU_OP_UPDATE)
+        return value->kind != SLU_NULL;
+    return slot->member->type != SLU_MEMBER_TEXTS || !slu_table_in_parts(run->table);
+}
+
 /* A reply that only confirms is completed with what was sent, but for what was left out of it. */
 static void echo(struct reader *reader)
 {
@@ -123,7 +133,7 @@ static void echo(struct reader *reader)
         const struct slu_slot *slot = &run->table->slots[i];
         const struct slu_value *value = sent.slots[i];
 
-        if (run->slots[i] || !value || value->kind == SLU_NULL || slot->inner ||
+        if (run->slots[i] || !value || !holds(run, slot, value) || slot->inner ||
             !slot->member->translated || !slot->member->in_reply || run->rows->lacking >> i & 1 ||
             slu_run_lacks(run, i, sent.slots) || was_lost(run->losses, slot->pointer))
             continue;
@@ -268,7 +278,7 @@ static bool finish_success(struct reader *reader, size_t step)
 
     if (run->step->gives && !reader->body)
         unreadable(reader, reader->why);
-    else if (reader->body && run->xml && !slu_str_eq(reader->root, run->step->xml_root))
+    else if (reader->body && run->xml && !slu_str_eq_nocase(reader->root, run->step->xml_root))
         unreadable(reader, slu_arena_printf(run->arena, "the cloud's answer is a %.*s, not a %.*s",
                                             SLU_FMT(reader->root), SLU_FMT(run->step->xml_root)));
     else if (run->step->each)

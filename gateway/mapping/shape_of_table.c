@@ -73,7 +73,8 @@ OBJECT(parameter, parameter_members);
 MAP_OF(parameters, parameter);
 
 static const struct slu_shape_member scope_members[] = {
-    {"region", false, &slu_shape_text}, {"service", false, &slu_shape_text}, {NULL, false, NULL}};
+    {"region", false, &slu_shape_text}, {"service", false, &slu_shape_text},
+    {"project", false, &slu_shape_text}, {NULL, false, NULL}};
 OBJECT(scope, scope_members);
 
 static const struct slu_shape_member signing_members[] = {
@@ -249,10 +250,15 @@ LIST_OF(cases, example, 0);
 static const struct slu_shape source = {.type = SLU_SHAPE_STRING | SLU_SHAPE_MAP};
 MAP_OF(sources, source);
 
+static const struct slu_shape_member client_members[] = {
+    {"name", true, &slu_shape_text}, {"how", true, &slu_shape_text}, {NULL, false, NULL}};
+OBJECT(client, client_members);
+LIST_OF(clients, client, 0);
+
 static const struct slu_shape_member table_members[] = {
     {"dialect", true, &slu_shape_text}, {"title", true, &slu_shape_text},
     {"version", true, &positive}, {"api_version", true, &slu_shape_text},
-    {"valid", false, &valid}, {"sources", false, &sources}, {"transport", true, &transport},
+    {"valid", false, &valid}, {"sources", false, &sources}, {"clients", false, &clients}, {"transport", true, &transport},
     {"enums", false, &enums}, {"fields", true, &rows}, {"cannot", false, &lacks},
     {"operations", true, &operations}, {"error_shapes", true, &error_shapes},
     {"errors", true, &errors}, {"cases", false, &cases}, {NULL, false, NULL}};

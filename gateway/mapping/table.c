@@ -90,6 +90,12 @@ struct slu_str slu_table_title(const struct slu_table *table)
     return table->title;
 }
 
+size_t slu_table_clients(const struct slu_table *table, const struct slu_table_client **ret_clients)
+{
+    *ret_clients = table->clients;
+    return table->client_count;
+}
+
 bool slu_table_serves(const struct slu_table *table, enum slu_operation operation)
 {
     return (size_t)operation < SLU_OP_COUNT && table->plans[operation].served;
@@ -249,17 +255,17 @@ bool slu_table_scope(const struct slu_table *table, int scheme, const struct slu
                      struct slu_arena *arena, struct slu_scope *ret_scope)
 {
     const struct slu_signing *signing = &table->signing[scheme];
-    struct slu_str region, service, missing;
+    struct slu_str missing;
+    struct slu_scope scope;
     struct slu_run run;
 
     slu_must(scheme >= 0 && (size_t)scheme < table->scheme_count);
     slu_run_init(&run, table, SLU_OP_GET, SLU_REQUEST, NULL, vars, arena, NULL, NULL);
-    region = slu_template_expand(&run, &signing->region, SLU_EXPAND_PLAIN, &missing);
-    service = slu_template_expand(&run, &signing->service, SLU_EXPAND_PLAIN, &missing);
-    if (!region.p || !service.p)
-        return false;
-    *ret_scope = (struct slu_scope){region, service};
-    return true;
+    scope.region = slu_template_expand(&run, &signing->region, SLU_EXPAND_PLAIN, &missing);
+    scope.service = slu_template_expand(&run, &signing->service, SLU_EXPAND_PLAIN, &missing);
+    scope.project = slu_template_expand(&run, &signing->project, SLU_EXPAND_PLAIN, &missing);
+    *ret_scope = scope;
+    return scope.region.p && scope.service.p && scope.project.p;
 }
 
 struct slu_str slu_table_serialize_by(const struct slu_table *table, enum slu_operation operation)

@@ -15,6 +15,7 @@
 #include "codec/message.h"
 #include "codec/value.h"
 #include "model/filter.h"
+#include "model/flow_log.h"
 #include "model/operation.h"
 
 struct slu_table;
@@ -27,6 +28,14 @@ SLU_AUTO_DEFINE(slu_table)
 
 struct slu_str slu_table_dialect(const struct slu_table *table);
 struct slu_str slu_table_title(const struct slu_table *table);
+
+/* A client of this API, and how it is told where to find a door, as code or a command for people:
+ * {url}, {address} (host and port), {access_key} and {secret_key} stand for the door's. */
+struct slu_table_client {
+    struct slu_str name, how;
+};
+size_t slu_table_clients(const struct slu_table *table,
+                         const struct slu_table_client **ret_clients);
 bool slu_table_serves(const struct slu_table *table, enum slu_operation operation);
 /* Names of the signing schemes, in the table's order of preference. */
 size_t slu_table_schemes(const struct slu_table *table, const struct slu_str **ret_names);
@@ -118,6 +127,26 @@ slu_table_to_canonical(const struct slu_table *table, enum slu_operation operati
                        const struct slu_vars *vars, struct slu_arena *arena,
                        struct slu_losses *losses, struct slu_mistakes *mistakes);
 
+/* Has this side of the operation a document at all? */
+bool slu_table_has_document(const struct slu_table *table, enum slu_operation operation,
+                            enum slu_side side);
+
+/* One document from one dialect to another (or the canonical form: NULL), without sending it. */
+struct slu_translation {
+    const struct slu_table *from, *to;
+    enum slu_operation operation;
+    enum slu_side side;
+    const struct slu_vars *vars; /* may be NULL */
+};
+/*
+ * NULL with mistakes: native pointers where the fault is in the native document, canonical ones
+ * where it is in what that means. A canonical list is an array, or has one as `flow_logs`.
+ */
+SLU_NODISCARD struct slu_value *slu_translate(const struct slu_translation *translation,
+                                              const struct slu_value *document,
+                                              struct slu_arena *arena, struct slu_losses *losses,
+                                              struct slu_mistakes *mistakes);
+
 /* ---- client role: messages to and from the cloud
  * ---------------------------------------------------- */
 
@@ -140,11 +169,11 @@ bool slu_table_step_needed(const struct slu_table *table, enum slu_operation ope
  * which is wanted, absent: the first. Replies are read as what they are, whatever was wanted. */
 size_t slu_table_replies(const struct slu_table *table, const struct slu_str **ret_names);
 
-/* What a signing scheme's key is bound to; texts may be empty. */
+/* What a signing scheme's key, or its token, is bound to; texts may be empty. */
 struct slu_scope {
-    struct slu_str region, service;
+    struct slu_str region, service, project;
 };
-/* False when a variable of the table's `scope` has no value. */
+/* False when a variable of the table's `scope` has no value; that text is then empty. */
 SLU_NODISCARD bool slu_table_scope(const struct slu_table *table, int scheme,
                                    const struct slu_vars *vars, struct slu_arena *arena,
                                    struct slu_scope *ret_scope);
@@ -292,6 +321,39 @@ SLU_NODISCARD bool slu_table_write_error(const struct slu_table *table,
  */
 struct slu_str slu_table_make_id(const struct slu_table *table, const unsigned char random[16],
                                  struct slu_arena *arena);
+
+/* ---- what a table can do, for programs
+ * ---------------------------------------------------------------- */
+
+/* Everything that the table says about the dialect but for its codes and cases: head, parameters,
+ * operations, and of every canonical member how create, update and reply carry it. */
+SLU_NODISCARD struct slu_value *slu_table_describe(const struct slu_table *table,
+                                                   struct slu_arena *arena);
+/* The same in short: the head and the operations' names. */
+SLU_NODISCARD struct slu_value *slu_table_summary(const struct slu_table *table,
+                                                  struct slu_arena *arena);
+/* How the member at this pointer is carried in a "create", an "update" or a "reply": "required",
+ * "sent", "told", "partly", "immutable" or "cannot"; NULL where the member does not belong there.
+ */
+const char *slu_table_carries(const struct slu_table *table, struct slu_str pointer,
+                              const char *part);
+
+/* Whose schema it is: what a configuration adds to its table. */
+struct slu_schema_for {
+    struct slu_str name;               /* of the target */
+    const struct slu_vars *parameters; /* NULL: none */
+    const struct slu_alias *resources, *destinations;
+    size_t resource_count, destination_count;
+    bool any_alias; /* the names are not known here: any may stand */
+};
+/*
+ * JSON Schema 2020-12 of exactly what a strict create (or update: a merge patch) on such a target
+ * takes; without a table what the model takes, as the memory cloud does.
+ */
+SLU_NODISCARD struct slu_value *slu_table_json_schema(const struct slu_table *table,
+                                                      enum slu_operation operation,
+                                                      const struct slu_schema_for *target,
+                                                      struct slu_arena *arena);
 
 /* ---- for people
  * --------------------------------------------------------------------------------------- */

@@ -284,8 +284,8 @@ struct slu_signing {
     json_t *headers, *query; /* templates, compiled once a step */
     const struct slu_str *own;
     size_t own_count;
-    struct slu_template region, service; /* of the scope */
-    struct slu_str reply;                /* when a request does not say; or empty */
+    struct slu_template region, service, project; /* of the scope */
+    struct slu_str reply;                         /* when a request does not say; or empty */
 };
 
 struct slu_parameter {
@@ -313,6 +313,8 @@ struct slu_table {
     struct slu_arena arena;
     json_t *source; /* lives as long: texts point into it */
     struct slu_str dialect, title, api_version;
+    struct slu_table_client *clients;
+    size_t client_count;
     bool flat;                     /* request documents are lists of parameters */
     bool form;                     /* which the client role sends as a form */
     const struct slu_str *replies; /* encodings */
@@ -567,6 +569,10 @@ bool slu_index_step(struct slu_str step);
 
 /* errors.c: an answer in which the one flow log is not there, as the dialect says that. */
 struct slu_value *slu_run_absence(struct slu_run *run);
+
+/* write.c: is the value one of these? */
+bool slu_value_listed(const struct slu_value *const *values, size_t count,
+                      const struct slu_value *value);
 
 /* write.c and read.c: one flow log, canonical in run->slots and native in run->native. */
 void slu_run_write(struct slu_run *run, const struct slu_value *canonical);

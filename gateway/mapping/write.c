@@ -47,8 +47,8 @@ static void put_weak(struct slu_run *run, const struct slu_row *row, struct slu_
 
 /* ---- what the cloud lacks ---- */
 
-static bool listed(const struct slu_value *const *values, size_t count,
-                   const struct slu_value *value)
+bool slu_value_listed(const struct slu_value *const *values, size_t count,
+                      const struct slu_value *value)
 {
     for (size_t i = 0; i < count; i++)
         if (slu_value_equal(values[i], value))
@@ -64,7 +64,7 @@ static const struct slu_lack *lack_of(const struct slu_run *run, uint8_t slot,
         const struct slu_lack *lack = run->rows->lacks[i];
 
         if (lack->slot == slot &&
-            (lack->word_count == 0 || listed(lack->words, lack->word_count, value)) &&
+            (lack->word_count == 0 || slu_value_listed(lack->words, lack->word_count, value)) &&
             slu_conditions_hold(lack->when, lack->when_count, run->slots))
             return lack;
     }
@@ -93,10 +93,11 @@ static bool word_lacks(struct slu_run *run, const struct slu_row *row,
         const struct slu_lack *lack = run->rows->lacks[i];
         bool whole = lack->when_count && lack->word_count == 0;
 
-        if (lack->slot != row->slot || !(whole || listed(lack->words, lack->word_count, value)) ||
+        if (lack->slot != row->slot ||
+            !(whole || slu_value_listed(lack->words, lack->word_count, value)) ||
             !slu_conditions_hold(lack->when, lack->when_count, run->slots))
             continue;
-        if (!listed(lack->unless, lack->unless_count, value))
+        if (!slu_value_listed(lack->unless, lack->unless_count, value))
             refuse_row(run, row, value, lack->reason);
         return true;
     }
@@ -597,7 +598,7 @@ static void leave(struct slu_run *run, uint8_t index)
     const struct slu_value *value = run->slots[index];
     const struct slu_lack *lack = lack_of(run, index, value);
 
-    if (lack && listed(lack->unless, lack->unless_count, value))
+    if (lack && slu_value_listed(lack->unless, lack->unless_count, value))
         return;
     if (lack)
         slu_run_refuse(run, slot->pointer, value, lack->reason);

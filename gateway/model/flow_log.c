@@ -14,9 +14,7 @@
 enum {
     ID_MOST = 256,
     DESCRIPTION_MOST = 1024,
-    TAGS_MOST = 100,
-    TAG_KEY_MOST = 128,
-    TAG_VALUE_MOST = 256,
+    INTERVAL_MOST = INT32_MAX, /* what every client's integers hold exactly */
     SIBLINGS_MOST = 32,
 };
 
@@ -56,7 +54,8 @@ static const struct slu_member members[] = {
     TEXT("/destination/role", true, true, 1, ID_MOST, "the role that the cloud takes for delivery"),
     {"/destination/alias", SLU_MEMBER_TEXT, NULL, true, false, false, 1, ID_MOST,
      "in place of the others: a name that the target's configuration resolves"},
-    OTHER("/aggregation_interval", INTEGER, true, true, true, 1, "seconds over which records are gathered"),
+    {"/aggregation_interval", SLU_MEMBER_INTEGER, NULL, true, true, true, 1, INTERVAL_MOST,
+     "seconds over which records are gathered"},
     OTHER("/index", BOOL, true, true, true, 0, "whether the log store indexes the records"),
     OTHER("/enabled", BOOL, true, true, true, 0, "whether the flow log is wanted to run"),
     WORD("/status", statuses, false, "what the flow log is doing"),
@@ -215,20 +214,22 @@ static void check_integer(const struct slu_value *value, const struct slu_member
         wrong(mistakes, pointer, "must be an integer of at most 64 bits");
     else if (number < (int64_t)member->min)
         slu_mistake(mistakes, SLU_FAULT_INVALID, pointer, "must be at least %u", member->min);
+    else if (member->max && number > (int64_t)member->max)
+        slu_mistake(mistakes, SLU_FAULT_INVALID, pointer, "must be at most %u", member->max);
 }
 
 static void check_tags(const struct slu_value *tags, struct slu_str pointer, bool patch,
                        struct slu_mistakes *mistakes)
 {
-    if (tags->count > TAGS_MOST)
+    if (tags->count > SLU_TAGS_MOST)
         slu_mistake(mistakes, SLU_FAULT_INVALID, pointer, "must have at most %d members",
-                    TAGS_MOST);
+                    SLU_TAGS_MOST);
     slu_value_each (tag, tags) {
         struct slu_str at = slu_pointer_member(mistakes->arena, pointer, tag->name);
 
-        check_length(tag->name, at, 1, TAG_KEY_MOST, mistakes);
+        check_length(tag->name, at, 1, SLU_TAG_KEY_MOST, mistakes);
         if (tag->kind == SLU_STRING)
-            check_length(tag->text, at, 0, TAG_VALUE_MOST, mistakes);
+            check_length(tag->text, at, 0, SLU_TAG_VALUE_MOST, mistakes);
         else if (!patch || tag->kind != SLU_NULL)
             slu_mistake(mistakes, SLU_FAULT_INVALID, at, "must be a string, not %s",
                         slu_kind_name(tag->kind));

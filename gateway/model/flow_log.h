@@ -21,6 +21,13 @@ enum slu_member_type {
     SLU_MEMBER_OBJECT, /* has members of its own in the table, or is free (native) */
 };
 
+/* Of tags, whatever the cloud: how many, and characters of a name and a value. */
+enum { SLU_TAGS_MOST = 100, SLU_TAG_KEY_MOST = 128, SLU_TAG_VALUE_MOST = 256 };
+/* What the check of a name's letters and of control characters (Unicode's category Cc) takes and
+ * refuses, as patterns for schemas. */
+#define SLU_NAME_PATTERN    "^[A-Za-z][A-Za-z0-9._-]*$"
+#define SLU_CONTROL_PATTERN "[\\x00-\\x1f\\x7f-\\x9f]"
+
 struct slu_member {
     const char *pointer; /* "/destination/group" */
     enum slu_member_type type;
@@ -46,5 +53,12 @@ const struct slu_member *slu_flow_log_member(struct slu_str pointer); /* NULL wh
 bool slu_flow_log_check(const struct slu_value *document, struct slu_mistakes *mistakes);
 /* The same for a merge patch (RFC 7396): nothing is required, and null clears a member or a tag. */
 bool slu_flow_log_check_patch(const struct slu_value *patch, struct slu_mistakes *mistakes);
+
+/* A name that travels: what one target (or door) calls a resource or a destination. */
+struct slu_alias {
+    struct slu_str name;
+    const struct slu_value
+        *members; /* {"resource_type", "resource_id", …} or {"type", "group", …} */
+};
 
 #endif

@@ -1,6 +1,7 @@
 """The gateway against the sandbox: two processes of the real binary, real signatures on both
 sides, no fake in between."""
 import contextlib
+import json
 import tempfile
 import types
 
@@ -42,7 +43,7 @@ def world(binary):
                 dialect, url, credentials=credentials(dialect, key="nobody"), **more)
         gateway = Gateway(binary, targets)
         try:
-            yield types.SimpleNamespace(gateway=gateway, sandbox=sandbox)
+            yield types.SimpleNamespace(gateway=gateway, sandbox=sandbox, first=first)
         finally:
             gateway.done()
             sandbox.stop()
@@ -90,7 +91,26 @@ def case_nothing_there(world):
         yield base, lambda b=base, k=key: problem(world.gateway.get(f"{b}-own", k), 404, "not_found")
 
 
+def case_the_banner(world):
+    """Every door with its clients; the default secret is shown here, and nowhere else."""
+    said = world.sandbox.err.read_text().partition('{"event":"ready"')[0]
+    for path in (ROOT / "mappings").glob("*.json"):
+        if path.name == "schema.json":
+            continue
+        table = json.loads(path.read_text())
+        assert f"  {table['dialect']} " in said and table["title"] in said, said
+        for client in table.get("clients", []):
+            assert client["name"] in said, f"{client['name']}: {said}"
+    assert "sandbox-secret" in said and f"http://127.0.0.1:{world.first}" in said, said
+    for name in ("{url}", "{address}", "{access_key}", "{secret_key}"):
+        assert name not in said, said
+    assert f"http://127.0.0.1:{world.first - 1}/sandbox/faults" in said, said
+
+
 def case_secrets_are_not_told(world):
-    seen = world.sandbox.output() + world.gateway.output() + b"".join(world.gateway.heard)
+    banner, ready, rest = world.sandbox.err.read_bytes().partition(b'{"event":"ready"')
+    assert ready and banner
+    seen = (rest + world.sandbox.out.read_bytes() + world.gateway.output()
+            + b"".join(world.gateway.heard))
     for text in ("sandbox-secret", "not-the-secret", KEYS["portal"]):
         assert text.encode() not in seen, f"{text} was told"

@@ -42,7 +42,7 @@ static const char example[] =
     "     'secret_key':{'env':'TEST_SK'},'security_token':{'env':'TEST_STS'}},"
     "   'proxy':'http://127.0.0.1:3128','ca':'#/pem',"
     "   'client_certificate':{'certificate':'#/pem','key':'#/pem'}},"
-    "  'memory':{'dialect':'memory','settle_ms':0}},"
+    "  'memory':{'dialect':'memory','settle_ms':0,'quota':7}},"
     " 'doors':[{'dialect':'alibaba-vpc','address':'127.0.0.1:8081','target':'otc-prod',"
     "   'credentials':[{'caller':'portal','access_key':'SLUICEKEY1',"
     "                   'secret_key':{'env':'TEST_DOOR'}}],"
@@ -200,6 +200,7 @@ static void check_targets(const struct slu_catalog *catalog)
     assert_string_equal(ali->proxy, "http://127.0.0.1:3128");
     assert_true(memory->memory);
     assert_int_equal(memory->settle_ms, 0);
+    assert_int_equal(memory->quota, 7);
     assert_int_equal(ali->settle_ms, 400);
 }
 
@@ -344,6 +345,8 @@ static const struct {
     {NET "/timeout_ms", "1.5", NET "/timeout_ms", NULL},
     {NET "/max_in_flight", "0", NET "/max_in_flight", NULL},
     {NET "/settle_ms", "1", NET "/settle_ms", "memory"},
+    {NET "/quota", "1", NET "/quota", "memory"},
+    {"/targets/memory/quota", "0", "/targets/memory/quota", "1"},
     {NET "/transport", "'udp'", NET "/transport", "curl"},
     {NET "/insecure", "1", NET "/insecure", NULL},
     {NET "/reply", "'xml'", NET "/reply", NULL},

@@ -197,7 +197,7 @@ static void doors_read_what_is_sent(void **state)
         if (talks[i].action)
             assert_str(slu_headers_value(&request.headers, SLU_STR("x-acs-action")),
                        talks[i].action);
-        assert_true(slu_table_match(table, &request, &arena, &match, &fault));
+        assert_true(slu_table_match(table, &request, 0, &arena, &match, &fault));
         assert_int_equal(match.operation, talks[i].door);
         assert_str(slu_vars_get(&match.vars, SLU_STR("id")), "fl-1");
         assert_true(slu_table_read_request(table, &match, &arena, &mistakes, &canonical));
@@ -396,7 +396,7 @@ static struct slu_value *read_call(const char *query)
     struct slu_value *canonical = NULL;
     struct slu_match match;
 
-    assert_true(slu_table_match(tables[CIRRUS], &request, &arena, &match, &fault));
+    assert_true(slu_table_match(tables[CIRRUS], &request, -1, &arena, &match, &fault));
     assert_int_equal(match.operation, SLU_OP_UPDATE);
     if (!slu_table_read_request(tables[CIRRUS], &match, &arena, &mistakes, &canonical))
         assert_null(canonical);
@@ -437,6 +437,82 @@ static void a_door_reads_a_patch_of_nulls(void **state)
     }
 }
 
+static void confirmations_hold_what_was_sent(void **state)
+{
+    struct slu_response reply = {.status = 200, .body = SLU_STR("")};
+    struct slu_vars vars = all_vars();
+    struct slu_outcome outcome;
+
+    (void)state;
+    fresh(false);
+    assert_true(slu_table_read_reply(
+        tables[CIRRUS], SLU_OP_UPDATE, 0, &reply,
+        json("{\"name\":null,\"aggregation_interval\":60,\"tags\":{\"a\":null}}"), &vars, &arena,
+        &losses, &outcome, NULL));
+    assert_int_equal(outcome.kind, SLU_FAULT_NONE);
+    assert_str(slu_json_text(&arena, slu_value_member(outcome.flow_log, "id")), "\"fl-1\"");
+    assert_str(slu_json_text(&arena, slu_value_member(outcome.flow_log, "name")), "null");
+    assert_str(slu_json_text(&arena, slu_value_member(outcome.flow_log, "aggregation_interval")),
+               "60");
+    assert_str(slu_json_text(&arena, slu_value_member(outcome.flow_log, "status")), "\"active\"");
+    assert_null(slu_value_member(outcome.flow_log, "tags"));
+}
+
+/* Each table's door answers each change, and its own client role understands the answer. */
+static void doors_answer_changes(void **state)
+{
+    static const struct {
+        int table;
+        const char *canonical;
+        int update, enable, disable; /* statuses */
+    } rows[] = {
+        {OTC_VPC, "{\"id\":\"fl-1\",\"name\":\"n\",\"enabled\":false,\"status\":\"disabled\"}", 200,
+         200, 200},
+        {OTC_ER, "{\"id\":\"fl-1\",\"name\":\"n\",\"enabled\":true,\"status\":\"active\"}", 200,
+         202, 202},
+        {ALIBABA, "{\"id\":\"fl-1\",\"name\":\"n\",\"status\":\"updating\"}", 200, 200, 200},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SLU_COUNT(rows); i++)
+        for (int operation = SLU_OP_UPDATE; operation <= SLU_OP_DISABLE; operation++) {
+            struct slu_vars vars = all_vars();
+            struct slu_response response;
+            struct slu_outcome outcome;
+            struct slu_fault fault = {.kind = SLU_FAULT_NONE};
+            int status = operation == SLU_OP_UPDATE   ? rows[i].update
+                         : operation == SLU_OP_ENABLE ? rows[i].enable
+                                                      : rows[i].disable;
+
+            fresh(true);
+            set(&vars, "request_id", "r-1");
+            if (!slu_table_write_reply(tables[rows[i].table], (enum slu_operation)operation, 0,
+                                       json(rows[i].canonical), &vars, &arena, &losses, &response,
+                                       &fault))
+                fail_msg("%s: %s", files[rows[i].table], fault.words);
+            assert_int_equal(response.status, status);
+            assert_true(slu_table_read_reply(tables[rows[i].table], (enum slu_operation)operation,
+                                             0, &response, json("{\"name\":\"n\"}"), &vars, &arena,
+                                             &losses, &outcome, &fault));
+            assert_int_equal(outcome.kind, SLU_FAULT_NONE);
+            assert_str(slu_value_member(outcome.flow_log, "id")->text, "fl-1");
+            assert_str(slu_value_member(outcome.flow_log, "name")->text, "n");
+        }
+}
+
+static void plans_say_what_a_call_carries(void **state)
+{
+    struct slu_buf out;
+
+    (void)state;
+    slu_buf_init(&out, 0);
+    slu_table_explain(tables[CIRRUS], SLU_OP_UPDATE, &out);
+    slu_buf_byte(&out, '\0');
+    assert_non_null(strstr(out.p, "request document at \"\", what is set\n"));
+    assert_non_null(strstr(out.p, "request document at \"\", what is cleared\n"));
+    slu_buf_done(&out);
+}
+
 /* A document for itself, without a message: which call it belongs to. */
 static void documents_know_their_call(void **state)
 {
@@ -463,6 +539,80 @@ static void documents_know_their_call(void **state)
     assert_non_null(strstr(mistakes.first->detail.p, "takes two calls"));
 }
 
+/* ---- the same in JSON ---- */
+
+/* The table's file with one text exchanged; NULL with mistakes. */
+static struct slu_table *load_changed(const char *name, const char *from, const char *to)
+{
+    char path[100];
+    struct slu_str text;
+    struct slu_buf changed;
+    struct slu_table *table;
+    const char *at;
+
+    snprintf(path, sizeof(path), DATA "%s.json", name);
+    text = test_file(path);
+    at = strstr(text.p, from);
+    if (!at)
+        fail_msg("%s has no %s", path, from);
+    slu_buf_init(&changed, 0);
+    slu_buf_add(&changed, (struct slu_str){text.p, (size_t)(at - text.p)});
+    slu_buf_add(&changed, slu_str_of(to));
+    slu_buf_add(&changed, slu_str_of(at + strlen(from)));
+    table = slu_table_load_text(slu_str_of(name), slu_buf_str(&changed), &mistakes);
+    slu_buf_done(&changed);
+    slu_mem_free((char *)text.p);
+    return table;
+}
+
+static void lists_of_keys_are_cleared_by_key(void **state)
+{
+    static const struct {
+        const char *native, *canonical; /* NULL: refused */
+    } rows[] = {
+        {"{\"Log\":{\"Labels\":[{\"K\":\"b\"},{\"K\":\"c\"}]}}",
+         "{\"tags\":{\"b\":null,\"c\":null}}"},
+        {"{\"Log\":{\"Minutes\":null,\"Note\":\"\"}}",
+         "{\"description\":null,\"aggregation_interval\":null}"},
+        {"{\"Log\":{\"Labels\":[{\"K\":\"b\",\"V\":\"1\"}]}}", NULL},
+        {"{\"Log\":{\"Labels\":[{\"K\":\"b\"},{\"K\":\"b\"}]}}", NULL},
+        {"{\"Log\":{\"Minutes\":10}}", NULL},
+        {"{\"Log\":{\"Odd\":1}}", NULL},
+    };
+    struct slu_table *table;
+    struct slu_vars vars = {.count = 0};
+
+    (void)state;
+    fresh(false);
+    table =
+        load_changed("nimbus", "\"path\": \"/v1/logs/{id}\", \"request\": {\"at\": \"/Log\"}, ",
+                     "\"path\": \"/v1/logs/{id}\", \"request\": {\"at\": \"/Log\"}, \"carries\": "
+                     "\"values\", \"reply\": {\"status\": [200]}}, {\"method\": \"POST\", "
+                     "\"path\": \"/v1/logs/{id}/clear\", \"request\": {\"at\": \"/Log\"}, "
+                     "\"carries\": \"nulls\", ");
+    if (!table)
+        fail_msg("%.*s", SLU_FMT(told()));
+    set(&vars, "carries", "nulls");
+    for (size_t i = 0; i < SLU_COUNT(rows); i++) {
+        struct slu_value *canonical;
+
+        fresh(false);
+        canonical = slu_table_to_canonical(table, SLU_OP_UPDATE, SLU_REQUEST, json(rows[i].native),
+                                           &vars, &arena, &losses, &mistakes);
+        if (!rows[i].canonical) {
+            assert_null(canonical);
+            assert_int_equal(mistakes.count, 1);
+            continue;
+        }
+        assert_true(slu_value_equal(canonical, json(rows[i].canonical)));
+        assert_true(
+            slu_value_equal(slu_table_to_native(table, SLU_OP_UPDATE, SLU_REQUEST, canonical, NULL,
+                                                &arena, &losses, &mistakes),
+                            json(rows[i].native)));
+    }
+    slu_table_free(table);
+}
+
 /* ---- tables with mistakes ---- */
 
 static const struct {
@@ -487,27 +637,11 @@ static void tables_with_mistakes_are_refused(void **state)
 {
     (void)state;
     for (size_t i = 0; i < SLU_COUNT(proofs); i++) {
-        char path[100];
-        struct slu_str text;
-        struct slu_buf changed;
-        const char *at;
-
         fresh(false);
-        snprintf(path, sizeof(path), DATA "%s.json", proofs[i].file);
-        text = test_file(path);
-        at = strstr(text.p, proofs[i].from);
-        assert_non_null(at);
-        slu_buf_init(&changed, 0);
-        slu_buf_add(&changed, (struct slu_str){text.p, (size_t)(at - text.p)});
-        slu_buf_add(&changed, slu_str_of(proofs[i].to));
-        slu_buf_add(&changed, slu_str_of(at + strlen(proofs[i].from)));
-        assert_null(
-            slu_table_load_text(slu_str_of(proofs[i].file), slu_buf_str(&changed), &mistakes));
+        assert_null(load_changed(proofs[i].file, proofs[i].from, proofs[i].to));
         if (!memmem(told().p, told().n, proofs[i].told, strlen(proofs[i].told)))
             fail_msg("%s -> %s:\n%.*s\nexpected %s", proofs[i].from, proofs[i].to, SLU_FMT(told()),
                      proofs[i].told);
-        slu_buf_done(&changed);
-        slu_mem_free((char *)text.p);
     }
 }
 
@@ -556,7 +690,11 @@ int main(void)
         cmocka_unit_test(each_call_says_its_part),
         cmocka_unit_test(what_is_lost_is_told_once),
         cmocka_unit_test(a_door_reads_a_patch_of_nulls),
+        cmocka_unit_test(confirmations_hold_what_was_sent),
+        cmocka_unit_test(doors_answer_changes),
+        cmocka_unit_test(plans_say_what_a_call_carries),
         cmocka_unit_test(documents_know_their_call),
+        cmocka_unit_test(lists_of_keys_are_cleared_by_key),
         cmocka_unit_test(tables_with_mistakes_are_refused),
         cmocka_unit_test(changes_may_run_out_of_memory),
     };

@@ -7,6 +7,7 @@
  *   only              "read" (native to canonical) or "write", where one way is all there is
  *   loss              canonical pointers that get lost in that one way: a request is refused at
  *                     exactly these when strict, and written as `native` says when lenient
+ *   encoding          "xml": `native` is the text of a reply in XML, whose root is looked at too
  *   sent              the canonical request that this reply answers: read as the client role does,
  *                     completed with what was sent and with what the table assumes
  *   refused           pointers at which the request is refused when strict; canonical ones when
@@ -19,11 +20,13 @@
  * table must make of it.
  *
  * tests/golden/<dialect>/doors.json lists what the server role says: operation, kind, perhaps a
- * door word, and the status and body that a client of that cloud gets.
+ * door word, and the status and body that a client of that cloud gets; with the encoding "xml" the
+ * body is such a text.
  */
 #include "test.h"
 
 #include "codec/json.h"
+#include "codec/xml.h"
 #include "mapping/table.h"
 
 #include <dirent.h>
@@ -106,7 +109,8 @@ struct pair {
     enum slu_side side;
     const struct slu_value *file, *canonical, *native, *loss, *refused, *sent;
     struct slu_vars vars;
-    bool read, write;
+    bool read, write, xml;
+    struct slu_str root; /* then */
 };
 
 static struct slu_str member_text(const struct slu_value *object, const char *name)
@@ -125,6 +129,33 @@ static void read_vars(const struct slu_value *object, struct slu_vars *vars)
         assert_true(slu_vars_set(vars, var->name, var->text));
 }
 
+static const struct slu_value *from_xml(struct slu_str text, struct slu_str *ret_root)
+{
+    struct slu_mistakes mistakes;
+    const struct slu_value *value;
+
+    slu_mistakes_init(&mistakes, &all);
+    value = slu_xml_read(&all, text, (struct slu_xml_limits){0}, ret_root, &mistakes);
+    show_mistakes("XML", &mistakes);
+    if (!value)
+        fail_msg("no XML: %.*s", SLU_FMT(text));
+    return value;
+}
+
+static bool is_in_xml(const struct slu_value *file)
+{
+    return slu_str_is(member_text(file, "encoding"), "xml");
+}
+
+static void read_xml(struct pair *pair)
+{
+    pair->xml = is_in_xml(pair->file);
+    if (!pair->xml)
+        return;
+    pair->native = from_xml(pair->native->text, &pair->root);
+    assert_true(slu_vars_set(&pair->vars, SLU_STR("reply"), SLU_STR("xml")));
+}
+
 static struct pair read_pair(const struct loaded *loaded, const char *path)
 {
     struct slu_str kept = slu_arena_str(&all, (struct slu_str){path, strlen(path) + 1});
@@ -141,6 +172,7 @@ static struct pair read_pair(const struct loaded *loaded, const char *path)
     pair.refused = slu_value_member(pair.file, "refused");
     pair.sent = slu_value_member(pair.file, "sent");
     read_vars(slu_value_member(pair.file, "vars"), &pair.vars);
+    read_xml(&pair);
     pair.read = !slu_str_is(only, "write");
     pair.write = !slu_str_is(only, "read");
     if (pair.loss || pair.refused || pair.sent)
@@ -189,6 +221,25 @@ struct outcome {
     struct slu_mistakes mistakes;
 };
 
+/* A whole reply in XML, and the tree that it is. */
+static const struct slu_value *write_xml(const struct pair *pair, struct slu_losses *losses)
+{
+    struct slu_response response = {0};
+    struct slu_fault fault = {0};
+    const struct slu_value *value;
+    struct slu_str root;
+
+    if (!slu_table_write_reply(pair->loaded->table, pair->operation, 0, pair->canonical,
+                               &pair->vars, &all, losses, &response, &fault))
+        fail_msg("%s: %s", pair->path, fault.words);
+    value = from_xml(response.body, &root);
+    if (!slu_str_eq(root, pair->root))
+        fail_msg("%s: the root is %.*s", pair->path, SLU_FMT(root));
+    assert_true(slu_str_starts(slu_headers_value(&response.headers, SLU_STR("content-type")),
+                               SLU_STR("text/xml")));
+    return value;
+}
+
 static struct outcome translate(const struct pair *pair, bool write, bool lenient)
 {
     struct outcome outcome;
@@ -196,9 +247,14 @@ static struct outcome translate(const struct pair *pair, bool write, bool lenien
     slu_losses_init(&outcome.losses, &all, lenient);
     slu_mistakes_init(&outcome.mistakes, &all);
     if (pair->sent) {
-        outcome.value = read_reply(pair->loaded, pair->operation, 200, pair->native, pair->sent,
-                                   &pair->vars, &outcome.losses)
-                            .flow_log;
+        outcome.value =
+            read_reply(pair->loaded, pair->operation, 200, slu_value_member(pair->file, "native"),
+                       pair->sent, &pair->vars, &outcome.losses)
+                .flow_log;
+        return outcome;
+    }
+    if (write && pair->xml) {
+        outcome.value = write_xml(pair, &outcome.losses);
         return outcome;
     }
     outcome.value =
@@ -613,7 +669,7 @@ static int tear_down(void **state)
 /* What a door says. */
 
 static struct slu_response error_of(const struct loaded *loaded, enum slu_operation operation,
-                                    enum slu_fault_kind kind, const char *word)
+                                    enum slu_fault_kind kind, const char *word, bool xml)
 {
     struct slu_response response = {0};
     struct slu_fault fault = {0};
@@ -621,6 +677,7 @@ static struct slu_response error_of(const struct loaded *loaded, enum slu_operat
 
     assert_true(slu_vars_set(&vars, SLU_STR("request_id"), SLU_STR("a1")));
     assert_true(slu_vars_set(&vars, SLU_STR("host"), SLU_STR("door.example")));
+    assert_true(!xml || slu_vars_set(&vars, SLU_STR("reply"), SLU_STR("xml")));
     if (!slu_table_write_error(loaded->table, operation, kind, word, SLU_STR("words"), &vars, &all,
                                &response, &fault))
         fail_msg("%s: %s", loaded->dialect, fault.words);
@@ -641,19 +698,24 @@ static const struct slu_value *parsed(struct slu_str text)
 static void check_door(const struct loaded *loaded, const struct slu_value *row)
 {
     struct slu_str word = member_text(row, "door"), kind = member_text(row, "kind");
+    const struct slu_value *body, *expected = slu_value_member(row, "body");
+    struct slu_str root = SLU_STR(""), expected_root = SLU_STR("");
     struct slu_response response;
     enum slu_operation operation;
-    const struct slu_value *body;
     char door[32];
     int64_t status = 0;
 
     snprintf(door, sizeof(door), "%.*s", SLU_FMT(word));
     assert_true(slu_operation_of(member_text(row, "operation"), &operation));
     assert_true(slu_value_to_int(slu_value_member(row, "status"), &status));
-    response = error_of(loaded, operation, slu_fault_kind_of(kind), word.n ? door : NULL);
-    body = parsed(response.body);
+    response =
+        error_of(loaded, operation, slu_fault_kind_of(kind), word.n ? door : NULL, is_in_xml(row));
+    body = is_in_xml(row) ? from_xml(response.body, &root) : parsed(response.body);
+    if (is_in_xml(row))
+        expected = from_xml(expected->text, &expected_root);
     tally.doors++;
-    if (response.status != status || !body || !slu_value_equal(body, slu_value_member(row, "body")))
+    if (response.status != status || !body || !slu_value_equal(body, expected) ||
+        !slu_str_eq(root, expected_root))
         fail_msg("%s: %.*s %s is %d %.*s, expected %lld %.*s", loaded->dialect, SLU_FMT(kind), door,
                  response.status, SLU_FMT(response.body), (long long)status,
                  SLU_FMT(body_text(slu_value_member(row, "body"))));
@@ -680,7 +742,7 @@ static void every_failure_is_one(void **state)
     for (size_t i = 0; i < table_count; i++)
         for (int kind = SLU_FAULT_NONE + 1; kind < SLU_FAULT_KIND_COUNT; kind++) {
             struct slu_response response =
-                error_of(&tables[i], SLU_OP_CREATE, (enum slu_fault_kind)kind, NULL);
+                error_of(&tables[i], SLU_OP_CREATE, (enum slu_fault_kind)kind, NULL, false);
 
             assert_true(response.status >= 400 && response.status < 600);
             assert_non_null(parsed(response.body));

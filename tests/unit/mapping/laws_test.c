@@ -13,6 +13,10 @@
  * Where an update sets with one call and clears with another, each call has its own documents:
  * those of the one that clears are made of nulls.
  *
+ * Requests are also sent and received: what the client role writes as a message, signed by any of
+ * the table's schemes, is found and read by the server role as the same call with the same flow
+ * log.
+ *
  * What need not be told, since mappings/README.md says it: a null in a create request is nothing; a
  * null in an update clears; a member that the cloud lacks is null in replies; constants, parameters
  * and defaults are completed; pairs marked "read" or "write" go one way.
@@ -1020,11 +1024,55 @@ static void native_law(struct law *law)
     judge(law, slu_value_equal(kept, third), third);
 }
 
+/* ---- messages ---- */
+
+/* Two operations may be one call, such as a switch that is an update: then the first is found. */
+static bool same_call(const struct slu_table *table, const struct slu_match *match,
+                      const struct slu_step *step)
+{
+    const struct slu_step *found = &table->plans[match->operation].steps[match->step];
+
+    return found == step ||
+           (slu_str_eq(found->method, step->method) && slu_str_eq(found->action, step->action) &&
+            slu_str_eq(found->path.text, step->path.text));
+}
+
+static void message_law(struct law *law)
+{
+    const struct slu_step *steps = law->table->plans[law->operation].steps;
+    int scheme =
+        law->table->scheme_count ? (int)below(law, (uint32_t)law->table->scheme_count) : -1;
+    const struct slu_value *first;
+    struct slu_value *third = NULL;
+    struct slu_request request;
+    struct slu_match match;
+    struct slu_fault fault = {.kind = SLU_FAULT_NONE};
+
+    begin(law, false);
+    first = sound_canonical(law);
+    if (!slu_table_write_request(law->table, law->operation, (size_t)(law->step - steps), scheme,
+                                 first, &law->vars, &law->arena, &law->there, &law->mistakes,
+                                 &request)) {
+        refused_with_words(law);
+        return;
+    }
+    if (!slu_table_match(law->table, &request, scheme, &law->arena, &match, &fault))
+        fail_msg("%.*s %s: %s", SLU_FMT(law->table->dialect), slu_operation_name(law->operation),
+                 fault.words);
+    assert_true(same_call(law->table, &match, law->step));
+    law->why = SLU_STR("everything");
+    if (!slu_table_read_request(law->table, &match, &law->arena, &law->mistakes, &third) ||
+        !same_or_told(law, first, third))
+        broken(law, first, match.native, third);
+    judge(law, slu_value_equal(first, third), match.native);
+}
+
 /* ---- tables ---- */
 
 /* Values that the parameters' own limits take. */
 static void set_vars(struct law *law, struct slu_arena *arena)
 {
+    const struct slu_plan *plan = &law->table->plans[law->operation];
     struct draw draw = {law->draw.state, arena};
 
     law->vars = (struct slu_vars){.count = 0};
@@ -1039,6 +1087,10 @@ static void set_vars(struct law *law, struct slu_arena *arena)
     assert_true(slu_vars_set(&law->vars, SLU_STR("host"), SLU_STR("h")));
     assert_true(slu_vars_set(&law->vars, SLU_STR("carries"),
                              clearing(law) ? SLU_STR("nulls") : SLU_STR("values")));
+    for (size_t i = 0; i < plan->step_count; i++)
+        for (size_t k = 0; k < plan->steps[i].capture_count; k++)
+            assert_true(
+                slu_vars_set(&law->vars, plan->steps[i].capture[k].name, SLU_STR("captured")));
 }
 
 /* Draws until enough documents were held; a generator that hardly makes any is noticed. */
@@ -1077,6 +1129,8 @@ static void try_step(const struct slu_table *table, enum slu_operation operation
     set_vars(&law, &values);
     hold(&law, canonical_law, "canonical", enough);
     hold(&law, native_law, "native", enough);
+    if (side == SLU_REQUEST)
+        hold(&law, message_law, "message", enough);
     slu_arena_done(&law.arena);
     slu_arena_done(&values);
 }
