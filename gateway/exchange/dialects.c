@@ -92,9 +92,23 @@ enum slu_step slu_rest_dialect(struct slu_exchange *x)
 
 /* ---- what a target takes ---- */
 
+/* Which request it shall be about: a create, unless the query says update. */
+static bool read_which(struct slu_exchange *x, enum slu_operation *ret_operation)
+{
+    const struct slu_param *asked = slu_params_find(&x->query, SLU_STR("operation"));
+
+    *ret_operation = SLU_OP_CREATE;
+    if (!asked || (slu_operation_of(asked->value, ret_operation) &&
+                   (*ret_operation == SLU_OP_CREATE || *ret_operation == SLU_OP_UPDATE)))
+        return true;
+    slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "", "operation takes create or update");
+    return false;
+}
+
 enum slu_step slu_rest_schema(struct slu_exchange *x)
 {
     const struct slu_target *target = x->target;
+    enum slu_operation operation;
     const struct slu_schema_for whose = {.name = target->name,
                                          .parameters = &target->parameters,
                                          .resources = target->resources,
@@ -102,7 +116,9 @@ enum slu_step slu_rest_schema(struct slu_exchange *x)
                                          .resource_count = target->resource_count,
                                          .destination_count = target->destination_count};
 
-    x->document = slu_table_json_schema(target->table, x->operation, &whose, x->arena);
+    if (!read_which(x, &operation))
+        return STEP_REPLY;
+    x->document = slu_table_json_schema(target->table, operation, &whose, x->arena);
     return STEP_REPLY;
 }
 
@@ -242,7 +258,7 @@ enum slu_step slu_rest_translate(struct slu_exchange *x)
 
     if (!vars)
         return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "out of memory");
-    if (!slu_rest_body(x, "a translation"))
+    if (!slu_rest_body(x, "the order"))
         return STEP_REPLY;
     if (!read_order(x, &t, vars))
         return slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "",

@@ -108,8 +108,8 @@ struct slu_job {
     enum slu_job_step step;
     bool resuming, started, ended, left, call_is_back, timer_ready;
     size_t phase;
-    enum slu_operation act;     /* the operation of the act under way */
-    enum slu_operation asking;  /* the native operation: a look while the act settles */
+    enum slu_operation act;    /* the operation of the act under way */
+    enum slu_operation asking; /* the native operation: a look while the act settles */
     struct slu_value *document; /* of the act */
     size_t native_step;
     bool looking; /* the act is over; `asking` is the look at what it made */

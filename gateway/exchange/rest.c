@@ -21,16 +21,6 @@ static size_t count_names(const char *const *names)
     return count;
 }
 
-/* Which request a schema shall be about. */
-static bool read_operation(struct slu_exchange *x, struct slu_str value)
-{
-    if (slu_operation_of(value, &x->operation) &&
-        (x->operation == SLU_OP_CREATE || x->operation == SLU_OP_UPDATE))
-        return true;
-    slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "operation", "operation takes create or update");
-    return false;
-}
-
 static bool read_truth(struct slu_exchange *x, const struct slu_param *param, bool *ret_truth)
 {
     *ret_truth = slu_str_is(param->value, "true");
@@ -51,8 +41,6 @@ static bool read_parameter(struct slu_exchange *x, const struct slu_param *param
     if (slu_str_is(param->name, "dry_run") && count && slu_str_is(slu_str_of(known[0]), "dry_run"))
         return read_truth(x, param, &x->dry_run);
     for (size_t i = 0; i < count; i++) {
-        if (slu_str_is(param->name, known[i]) && slu_str_is(param->name, "operation"))
-            return read_operation(x, param->value);
         if (slu_str_is(param->name, known[i]))
             return !slu_str_is(param->name, "replace") || read_truth(x, param, &x->replace);
         names = slu_arena_printf(x->arena, "%.*s%s%s", SLU_FMT(i ? names : SLU_STR("")),
