@@ -42,6 +42,11 @@ static const char example[] =
     "     'secret_key':{'env':'TEST_SK'},'security_token':{'env':'TEST_STS'}},"
     "   'proxy':'http://127.0.0.1:3128','ca':'#/pem',"
     "   'client_certificate':{'certificate':'#/pem','key':'#/pem'}},"
+    "  'otc-user':{'dialect':'otc-vpc','endpoint':'https://vpc.eu-de.otc.t-systems.com',"
+    "   'parameters':{'project_id':'b2782e6708b8475c993e6064bc456bf8'},"
+    "   'credentials':{'scheme':'keystone-password','user':'a user','domain':'OTC-EU-DE-1',"
+    "     'endpoint':'https://iam.eu-de.otc.t-systems.com:8443/pre/',"
+    "     'password':{'env':'TEST_SK'}}},"
     "  'memory':{'dialect':'memory','settle_ms':0,'quota':7}},"
     " 'doors':[{'dialect':'alibaba-vpc','address':'127.0.0.1:8081','target':'otc-prod',"
     "   'credentials':[{'caller':'portal','access_key':'SLUICEKEY1',"
@@ -177,7 +182,7 @@ static void check_targets(const struct slu_catalog *catalog)
     const struct slu_target *ali = slu_catalog_target(catalog, SLU_STR("ali-prod"));
     const struct slu_target *memory = slu_catalog_target(catalog, SLU_STR("memory"));
 
-    assert_int_equal(catalog->target_count, 4);
+    assert_int_equal(catalog->target_count, 5);
     assert_str(slu_table_dialect(otc->table), "otc-vpc");
     assert_str(slu_secret_reveal(otc->credentials.access_key), "FILEAK");
     assert_str(slu_secret_reveal(otc->credentials.secret_key), secret_text);
@@ -204,6 +209,28 @@ static void check_targets(const struct slu_catalog *catalog)
     assert_int_equal(ali->settle_ms, 400);
 }
 
+static void check_user(const struct slu_catalog *catalog)
+{
+    const struct slu_target *target = slu_catalog_target(catalog, SLU_STR("otc-user"));
+    const struct slu_credentials *user = &target->credentials;
+    struct slu_seal_conf conf = slu_credentials_conf(user);
+
+    assert_string_equal(slu_scheme_name(user->scheme), "keystone-password");
+    assert_int_equal(user->scheme_index, 1);
+    assert_str(conf.access_key, "a user");
+    assert_str(slu_secret_reveal(conf.secret_key), secret_text);
+    assert_str(conf.domain, "OTC-EU-DE-1");
+    assert_str(conf.project, "b2782e6708b8475c993e6064bc456bf8"); /* as the table says */
+    assert_int_equal(conf.region.n + conf.service.n + conf.security_token.n, 0);
+    assert_true(user->token.https);
+    assert_str(user->token.scheme, "https");
+    assert_str(user->token.host, "iam.eu-de.otc.t-systems.com:8443");
+    assert_string_equal(user->token.dns_host, "iam.eu-de.otc.t-systems.com");
+    assert_int_equal(user->token.port, 8443);
+    assert_str(user->token.base_path, "/pre");
+    assert_null(slu_catalog_target(catalog, SLU_STR("otc-prod"))->credentials.token.dns_host);
+}
+
 static void test_example(void **state)
 {
     slu_auto(slu_catalog) *catalog = NULL;
@@ -220,6 +247,7 @@ static void test_example(void **state)
     tell(&mistakes);
     assert_non_null(catalog);
     check_targets(catalog);
+    check_user(catalog);
     assert_int_equal(catalog->listener_count, 2);
     assert_string_equal(catalog->listeners[0].address, "127.0.0.1:8080");
     assert_null(catalog->listeners[0].certificate);
@@ -273,6 +301,7 @@ static void test_environment_is_wiped_and_kept(void **state)
 /* ---- broken ones */
 
 #define NET  "/targets/otc-prod"
+#define USER "/targets/otc-user"
 #define DOOR "/doors/0"
 
 static const struct {
@@ -364,6 +393,27 @@ static const struct {
     {NET "/credentials/scheme", "'acs3-hmac-sha256'", NET "/credentials/scheme", "sdk-hmac-sha256"},
     {NET "/credentials/scheme", "'md5'", NET "/credentials/scheme", "sdk-hmac-sha256"},
     {NET "/credentials/scheme", NULL, NET "/credentials", "scheme"},
+    {NET "/credentials/user", "'u'", NET "/credentials/user", "sdk-hmac-sha256"},
+    {NET "/credentials/endpoint", "'https://iam.example'", NET "/credentials/endpoint",
+     "sdk-hmac-sha256"},
+    {USER "/credentials/user", NULL, USER "/credentials", "user"},
+    {USER "/credentials/domain", NULL, USER "/credentials", "domain"},
+    {USER "/credentials/password", NULL, USER "/credentials", "password"},
+    {USER "/credentials/endpoint", NULL, USER "/credentials", "endpoint"},
+    {USER "/credentials/access_key", "{'env':'TEST_AK'}", USER "/credentials/access_key",
+     "keystone-password"},
+    {USER "/credentials/security_token", "{'env':'TEST_STS'}", USER "/credentials/security_token",
+     "keystone-password"},
+    {USER "/credentials/user", "''", USER "/credentials/user", NULL},
+    {USER "/credentials/project", "1", USER "/credentials/project", NULL},
+    {USER "/credentials/password", "'Th1sMustNeverBeSeen'", USER "/credentials/password", NULL},
+    {USER "/credentials/password", "{'env':'NOT_SET_AT_ALL'}", USER "/credentials/password", NULL},
+    {USER "/credentials/endpoint", "'http://iam.example'", USER "/credentials/endpoint",
+     "password"},
+    {USER "/credentials/endpoint", "'https://iam.example/v3'", USER "/credentials/endpoint", "/v3"},
+    {USER "/credentials/endpoint", "'https://u:Th1sMustNeverBeSeen@iam'",
+     USER "/credentials/endpoint", "user information"},
+    {USER "/parameters", NULL, USER "/parameters", "project_id"},
     {NET "/credentials/secret_key", NULL, NET "/credentials", "secret_key"},
     {NET "/credentials/secret_key", "'Th1sMustNeverBeSeen'", NET "/credentials/secret_key", NULL},
     {NET "/credentials/secret_key", "{}", NET "/credentials/secret_key", "none"},
