@@ -1,11 +1,16 @@
 /*
- * A caller's header bytes against claim and verification: no crash, and nothing that was not signed
- * with the key is ever taken. Input: lines of "name: value", then an empty line, then the body; the
- * first line is "METHOD path query".
+ * A caller's bytes against claim and verification of every scheme: no crash, and nothing that was
+ * not signed with the key is ever taken. And a cloud's bytes as the answer to a question for a
+ * token. Input: lines of "name: value", then an empty line, then the body; the first line is
+ * "METHOD path query".
  */
 #include "sign/sign.h"
 
-enum { NOW = 1767225600 };
+enum { NOW = 1767225600, MOST = 16 };
+
+static const struct slu_scheme *schemes[MOST + 1]; /* those that verify; ends with NULL */
+static struct slu_seal *seals[MOST];
+static struct slu_seal *fetching;
 
 static struct slu_request read_request(struct slu_arena *arena, struct slu_str text)
 {
@@ -28,57 +33,105 @@ static struct slu_request read_request(struct slu_arena *arena, struct slu_str t
     return request;
 }
 
-static struct slu_seal *seal(const char *scheme)
+static struct slu_seal *seal(const struct slu_scheme *scheme)
 {
     slu_auto(slu_secret) *secret = slu_secret_new(SLU_STR("a key that no input was signed with"));
+    struct slu_seal_conf conf = {.access_key = SLU_STR("AK"),
+                                 .secret_key = secret,
+                                 .region = SLU_STR("us-east-1"),
+                                 .service = SLU_STR("ec2"),
+                                 .domain = SLU_STR("D"),
+                                 .project = SLU_STR("P")};
 
-    struct slu_seal_conf conf = {.access_key = SLU_STR("AK"), .secret_key = secret};
-
-    return slu_seal_new(slu_scheme_find(slu_str_of(scheme)), &conf);
+    return slu_seal_new(scheme, &conf);
 }
 
-static void check(struct slu_seal *const seals[2], const struct slu_scheme *const both[],
-                  struct slu_arena *arena, struct slu_request *request)
+static void begin(void)
 {
+    size_t count = 0;
+
+    for (const char *const *name = slu_scheme_names(); *name; name++) {
+        const struct slu_scheme *scheme = slu_scheme_find(slu_str_of(*name));
+
+        if (slu_scheme_fetches(scheme)) {
+            fetching = seal(scheme);
+            continue;
+        }
+        slu_must(count < MOST);
+        seals[count] = seal(scheme);
+        schemes[count++] = scheme;
+    }
+}
+
+static struct slu_seal *seal_of(const struct slu_scheme *scheme)
+{
+    size_t at = 0;
+
+    while (schemes[at] != scheme)
+        at++;
+    return seals[at];
+}
+
+static void check_received(struct slu_arena *arena, const struct slu_request *request,
+                           const struct slu_scheme *only)
+{
+    const struct slu_scheme *const one[] = {only, NULL};
     struct slu_fault fault = {0};
     struct slu_claim claim;
 
-    if (slu_claim_read(arena, request, both, &claim, &fault)) {
-        struct slu_seal *own = seals[claim.scheme == both[1]];
-
+    if (slu_claim_read(arena, request, only ? one : schemes, &claim, &fault)) {
         slu_must(claim.access_key.n > 0);
-        slu_must(!slu_verify(own, arena, &claim, request, claim.unix_s, 900, &fault));
+        slu_must(
+            !slu_verify(seal_of(claim.scheme), arena, &claim, request, claim.unix_s, 900, &fault));
     }
     slu_must(fault.kind == SLU_FAULT_UNAUTHENTICATED || fault.kind == SLU_FAULT_MEMORY);
-    /* What the signer takes must pass its own check, whatever the request holds. */
-    for (size_t i = 0; i < 2; i++) {
-        fault = (struct slu_fault){0};
-        if (slu_headers_count(&request->headers, SLU_STR("authorization")) > 1 ||
-            !slu_sign(seals[i], arena, NOW, SLU_STR("n"), request, NULL, &fault) ||
-            !slu_claim_read(arena, request, both, &claim, &fault))
-            continue;
-        if (!slu_verify(seals[i], arena, &claim, request, NOW, 900, &fault))
-            slu_must(fault.kind != SLU_FAULT_NONE);
-    }
+}
+
+/* What the signer takes must pass its own check, whatever the request holds, or be refused. */
+static void check_signed(struct slu_arena *arena, struct slu_request request, size_t i)
+{
+    const struct slu_scheme *const one[] = {schemes[i], NULL};
+    struct slu_fault fault = {0};
+    struct slu_claim claim;
+
+    if (slu_headers_count(&request.headers, SLU_STR("authorization")) > 1 ||
+        !slu_sign(seals[i], arena, NOW, SLU_STR("n"), &request, NULL, &fault) ||
+        !slu_claim_read(arena, &request, one, &claim, &fault))
+        return;
+    if (!slu_verify(seals[i], arena, &claim, &request, NOW, 900, &fault))
+        slu_must(fault.kind != SLU_FAULT_NONE);
+}
+
+static void check_answer(struct slu_arena *arena, const struct slu_request *request)
+{
+    struct slu_response response = {
+        .status = 201, .headers = request->headers, .body = request->body};
+    struct slu_fault fault = {0};
+    struct slu_token token;
+
+    if (slu_seal_answer(fetching, arena, &response, &token, &fault))
+        slu_must(token.text.n && slu_field_value_valid(token.text));
+    else
+        slu_must(fault.kind != SLU_FAULT_NONE);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct slu_seal *seals[2];
-    const struct slu_scheme *const both[] = {slu_scheme_find(SLU_STR("sdk-hmac-sha256")),
-                                             slu_scheme_find(SLU_STR("acs3-hmac-sha256")), NULL};
     struct slu_arena arena;
     struct slu_request request;
 
-    if (!seals[0]) {
-        seals[0] = seal("sdk-hmac-sha256");
-        seals[1] = seal("acs3-hmac-sha256");
-    }
-    slu_arena_init(&arena, 1 << 18);
+    if (!schemes[0])
+        begin();
+    slu_arena_init(&arena, 1 << 20);
     request = read_request(&arena, (struct slu_str){(const char *)data, size});
-    check(seals, both, &arena, &request);
+    check_received(&arena, &request, NULL);
+    for (size_t i = 0; schemes[i]; i++)
+        check_received(&arena, &request, schemes[i]);
+    check_answer(&arena, &request);
+    for (size_t i = 0; schemes[i]; i++) /* may change the fields in place */
+        check_signed(&arena, request, i);
     slu_arena_done(&arena);
     return 0;
 }
