@@ -202,6 +202,16 @@ enum slu_step slu_door_understand(struct slu_exchange *x)
     return read_request(x);
 }
 
+/* When to come again (RFC 9110 §10.2.3), where the target told it. */
+static bool put_retry_after(struct slu_exchange *x)
+{
+    uint32_t after_ms = x->job ? x->job->outcome.retry_after_ms : 0;
+
+    return !after_ms || slu_headers_add(x->arena, &x->response.headers, SLU_STR("Retry-After"),
+                                        slu_arena_printf(x->arena, "%u",
+                                                         after_ms / 1000 + (after_ms % 1000 != 0)));
+}
+
 static void reply_error(struct slu_exchange *x)
 {
     struct slu_fault ignored = {0};
@@ -211,7 +221,8 @@ static void reply_error(struct slu_exchange *x)
     if (!has_match(x) || !complete_vars(x) ||
         !slu_table_write_error(x->door->table, x->operation, x->fault.kind, x->door_word,
                                slu_arena_str(x->arena, slu_str_of(x->fault.words)), &x->match->vars,
-                               x->arena, &x->response, &ignored))
+                               x->arena, &x->response, &ignored) ||
+        !put_retry_after(x))
         slu_problem_plain(x->arena, &x->fault, &x->response);
 }
 

@@ -304,11 +304,25 @@ static enum slu_step reply(struct slu_exchange *x)
     return STEP_CLOSE;
 }
 
+/* At a door onto the memory cloud the connection may have been ordered to break. */
+static void end_talk(struct slu_exchange *x)
+{
+    enum slu_trouble breaks = x->door && x->job ? x->job->breaks : SLU_TROUBLE_NONE;
+
+    if (breaks == SLU_TROUBLE_NONE) {
+        slu_talk_answer(x->talk, &x->response, x->station->worker->draining);
+        return;
+    }
+    decide(x, 'U');
+    slu_talk_abort(x->talk, breaks == SLU_TROUBLE_CUT_REPLY ? &x->response : NULL,
+                   breaks != SLU_TROUBLE_LOST_REPLY);
+}
+
 static enum slu_step close_talk(struct slu_exchange *x)
 {
     if (x->answered) {
         x->answered = false;
-        slu_talk_answer(x->talk, &x->response, x->station->worker->draining);
+        end_talk(x);
     }
     if (x->gone)
         decide(x, 'C');

@@ -37,7 +37,7 @@ static const struct {
     [JOB_SIGN]      = {SLU_STR_INIT("sign"),      'S', false, sign,               TO(SEND) | TO(TRANSLATE) | TO(PLAN) | TO(OVER)},
     [JOB_SEND]      = {SLU_STR_INIT("send"),      'C', true,  send,               TO(NORMALISE) | TO(OVER)},
     [JOB_NORMALISE] = {SLU_STR_INIT("normalise"), 'N', false, normalise,          TO(TRANSLATE) | TO(FETCH) | TO(SETTLE) | TO(PLAN) | TO(OVER)},
-    [JOB_IMITATE]   = {SLU_STR_INIT("imitate"),   'M', false, slu_imitate,        TO(SETTLE) | TO(PLAN) | TO(OVER)},
+    [JOB_IMITATE]   = {SLU_STR_INIT("imitate"),   'M', true,  slu_imitate,   TO(NORMALISE) | TO(SETTLE) | TO(PLAN) | TO(OVER)},
     [JOB_SETTLE]    = {SLU_STR_INIT("settle"),    'P', true,  slu_settle,         TO(FETCH) | TO(IMITATE) | TO(SETTLE) | TO(PLAN) | TO(OVER)},
     [JOB_OVER]      = {SLU_STR_INIT("over"),      'D', false, over,               0},
     /* clang-format on */

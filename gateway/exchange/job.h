@@ -21,6 +21,7 @@
 #define SLU_EXCHANGE_JOB_H
 
 #include "cloud/catalog.h"
+#include "cloud/faults.h"
 #include "net/upstream.h"
 
 struct slu_station;
@@ -108,8 +109,8 @@ struct slu_job {
     enum slu_job_step step;
     bool resuming, started, ended, left, call_is_back, timer_ready;
     size_t phase;
-    enum slu_operation act;    /* the operation of the act under way */
-    enum slu_operation asking; /* the native operation: a look while the act settles */
+    enum slu_operation act;     /* the operation of the act under way */
+    enum slu_operation asking;  /* the native operation: a look while the act settles */
     struct slu_value *document; /* of the act */
     size_t native_step;
     bool looking; /* the act is over; `asking` is the look at what it made */
@@ -129,9 +130,12 @@ struct slu_job {
     struct slu_turn *turn, *look_turn;
     bool has_turn, has_look, renewed;
     uint64_t token_generation;
-    struct slu_value *before;  /* the flow log as it was when a change began */
-    struct slu_value *changes; /* what of the merge patch is not so yet */
-    bool switch_off;           /* what is made has to be switched off afterwards */
+    struct slu_value *before;      /* the flow log as it was when a change began */
+    struct slu_value *changes;     /* what of the merge patch is not so yet */
+    struct slu_faults_order order; /* memory: what goes wrong with this act, on request */
+    bool delayed;                  /* its delay is running */
+    enum slu_trouble breaks;       /* how the connection of a door's client ends; NONE: as always */
+    bool switch_off;               /* what is made has to be switched off afterwards */
     bool replacing;
     struct slu_value *successor; /* the new flow log, while the old one is removed */
     struct slu_str successor_id;
