@@ -1,6 +1,8 @@
 """The gateway against the sandbox: two processes of the real binary, real signatures on both
 sides, no fake in between."""
 import contextlib
+import copy
+import itertools
 import json
 import tempfile
 import types
@@ -37,10 +39,14 @@ def world(binary):
             for transport in ("own", "curl"):
                 targets[f"{name}-{transport}"] = target(
                     dialect, url, transport=transport, credentials=credentials(dialect), **more)
+            targets[f"{name}-hasty"] = target(
+                dialect, url, credentials=credentials(dialect), timeout_ms=300, total_timeout_ms=300)
             targets[f"{name}-wrong"] = target(
                 dialect, url, credentials=credentials(dialect, secret="not-the-secret"), **more)
             targets[f"{name}-stranger"] = target(
                 dialect, url, credentials=credentials(dialect, key="nobody"), **more)
+        targets["memory"] = {"dialect": "memory", "settle_ms": 0, "timeout_ms": 700}
+        targets["few"] = {"dialect": "memory", "settle_ms": 0, "quota": 2}
         gateway = Gateway(binary, targets)
         try:
             yield types.SimpleNamespace(gateway=gateway, sandbox=sandbox, first=first)
@@ -89,6 +95,192 @@ def case_nothing_there(world):
     for base, key in (("net", "0b0e7c1a-0000-4000-8000-000000000000"), ("ali", "fl-none"),
                       ("router", "0b0e7c1a-0000-4000-8000-000000000000")):
         yield base, lambda b=base, k=key: problem(world.gateway.get(f"{b}-own", k), 404, "not_found")
+
+
+# ------------------------------------------------------------------------- faults on request
+
+SIDES = [*DIALECTS, "memory"]  # through each door, and a memory target without one
+FRESH = itertools.count(0x1000)
+
+
+def faults(world, side, method, order=None):
+    """The admin listener of the process whose memory cloud it is."""
+    port = world.gateway.admin_port if side == "memory" else world.first - 1
+    return world.gateway.call(method, "/sandbox/faults", order, key=None, port=port)
+
+
+def order(world, side, fault, operation="create", **more):
+    answer = faults(world, side, "POST",
+                    {"target": "memory", "operation": operation, "fault": fault, **more})
+    assert answer.status == 201, repr(answer)
+
+
+def nothing_is_left(world, side):
+    assert faults(world, side, "GET").json() == {"faults": []}, faults(world, side, "GET")
+
+
+def fresh(side):
+    """A body that no case has sent before."""
+    base = "ali" if side == "memory" else side
+    body = copy.deepcopy(CANONICAL[base])
+    body["name"] = f"fault-{next(FRESH):x}"
+    body["resource_id"] = body["resource_id"][:-4] + body["name"][-4:]
+    return body
+
+
+def create(world, side, body, haste=False):
+    name = side if side == "memory" else side + ("-hasty" if haste else "-own")
+    return world.gateway.create(name, body)
+
+
+def by_side(function):
+    """One case for each side."""
+    def case(world):
+        for side in SIDES:
+            yield side, lambda s=side: (function(world, s), nothing_is_left(world, s))
+    return case
+
+
+def was_done(world, side, body):
+    problem(create(world, side, body), 409, "conflict")
+
+
+def was_not_done(world, side, body):
+    answer = create(world, side, body)
+    assert answer.status == 201, repr(answer)
+
+
+def case_life(world):
+    """Change, switch, list and delete, each waited for."""
+    for side in SIDES:
+        yield side, lambda s=side: live(world, s)
+
+
+def live(world, side):
+    name, wait = (side if side == "memory" else side + "-own"), {"Prefer": "wait=10"}
+    answer = world.gateway.create(name, fresh(side), headers=wait)
+    assert answer.status == 201, repr(answer)
+    path = answer.headers["location"]
+
+    def patch(**changes):
+        answer = world.gateway.call("PATCH", path, changes, headers=wait)
+        assert answer.status == 200, repr(answer)
+        seen = world.gateway.call("GET", path).json()
+        for member, value in changes.items():
+            assert seen[member] == value, f"{member}: {seen}"
+        return seen["status"]
+
+    assert patch(name="renamed") == "active"
+    assert patch(enabled=False) == "disabled"
+    assert patch(enabled=True) == "active"
+    listed = world.gateway.call("GET", f"/v1/targets/{name}/flow-logs").json()["flow_logs"]
+    assert [log["name"] for log in listed if path.endswith(log["id"])] == ["renamed"], listed
+    answer = world.gateway.call("DELETE", path, headers=wait)
+    assert answer.status in (200, 204), repr(answer)
+    problem(world.gateway.call("GET", path), 404, "not_found")
+
+
+@by_side
+def case_slow(world, side):
+    order(world, side, "slow", delay_ms=400)
+    answer = create(world, side, fresh(side))
+    assert answer.status == 201 and answer.took >= 0.38, f"{answer.took}: {answer!r}"
+
+
+@by_side
+def case_slower_than_patience(world, side):
+    order(world, side, "slow", delay_ms=1500)
+    body = fresh(side)
+    answer = create(world, side, body, haste=True)
+    told = problem(answer, 504, "upstream_timeout")
+    assert told["retryable"] is False and answer.took < 1.4, f"{answer.took}: {told}"
+    was_done(world, side, body)
+
+
+@by_side
+def case_lost_reply(world, side):
+    order(world, side, "lost_reply")
+    body = fresh(side)
+    told = problem(create(world, side, body), 502, "upstream_connection_broken")
+    assert told["retryable"] is False, told
+    was_done(world, side, body)
+
+
+@by_side
+def case_cut_reply(world, side):
+    order(world, side, "cut_reply")
+    body = fresh(side)
+    problem(create(world, side, body), 502, "upstream_connection_broken")
+    was_done(world, side, body)
+
+
+@by_side
+def case_reset(world, side):
+    order(world, side, "reset")
+    body = fresh(side)
+    told = problem(create(world, side, body), 502, "upstream_connection_broken")
+    assert told["retryable"] is False, told
+    was_not_done(world, side, body)
+
+
+@by_side
+def case_throttled(world, side):
+    order(world, side, "throttled", retry_after_s=7)
+    body = fresh(side)
+    answer = create(world, side, body)
+    told = problem(answer, 429, "throttled")
+    assert told["retryable"] is True and answer.headers["retry-after"] == "7", repr(answer)
+    was_not_done(world, side, body)
+
+
+def case_errors(world):
+    """Each code comes back as what it is, in the dialect's own words."""
+    codes = {"conflict": 409, "quota_exceeded": 409, "resource_not_found": 422,
+             "upstream_denied": 502, "throttled": 429, "upstream_unavailable": 503}
+    for side in SIDES:
+        for code, status in codes.items():
+            if (side, code) == ("net", "quota_exceeded"):
+                continue  # no code of its own is documented there
+            def part(side=side, code=code, status=status):
+                order(world, side, "error", code=code)
+                body = fresh(side)
+                told = problem(create(world, side, body), status, code)
+                assert side == "memory" or told["upstream"]["code"], told
+                was_not_done(world, side, body)
+            yield f"{side} {code}", part
+
+
+@by_side
+def case_how_often(world, side):
+    order(world, side, "error", code="conflict", after=1, count=2)
+    seen = [create(world, side, fresh(side)).status for _ in range(4)]
+    assert seen == [201, 409, 409, 201], seen
+
+
+@by_side
+def case_only_the_operation(world, side):
+    order(world, side, "error", operation="delete", code="conflict")
+    answer = create(world, side, fresh(side))
+    assert answer.status == 201, repr(answer)
+    assert len(faults(world, side, "GET").json()["faults"]) == 1
+    assert faults(world, side, "DELETE").json() == {"cleared": 1}
+
+
+def case_orders_that_are_refused(world):
+    for label, body, status, code in (
+            ("a real cloud", {"target": "net-own", "fault": "reset"}, 422, "invalid_flow_log"),
+            ("nobody", {"target": "nobody", "fault": "reset"}, 404, "not_found"),
+            ("no such fault", {"target": "memory", "fault": "flood"}, 422, "invalid_flow_log"),
+            ("no JSON", "{", 400, "bad_json")):
+        yield label, lambda b=body, s=status, c=code: problem(
+            faults(world, "memory", "POST", b), s, c)
+
+
+def case_quota(world):
+    for status in (201, 201, 409):
+        answer = world.gateway.create("few", fresh("memory"))
+        assert answer.status == status, repr(answer)
+    assert answer.json()["code"] == "quota_exceeded", repr(answer)
 
 
 def case_the_banner(world):
