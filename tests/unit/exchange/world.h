@@ -169,8 +169,10 @@ static inline void world_cloud_target(struct slu_catalog *catalog, struct slu_ta
     assert_true(slu_vars_set(&target->parameters, SLU_STR("project_id"), SLU_STR(PROJECT)));
     if (slu_str_is(target->dialect, "otc-er"))
         assert_true(slu_vars_set(&target->parameters, SLU_STR("er_id"), SLU_STR(ROUTER)));
-    target->credentials = (struct slu_credentials){slu_scheme_find(SLU_STR("sdk-hmac-sha256")), 0,
-                                                   secret(CLOUD_KEY), secret(CLOUD_SECRET), NULL};
+    target->credentials =
+        (struct slu_credentials){.scheme = slu_scheme_find(SLU_STR("sdk-hmac-sha256")),
+                                 .access_key = secret(CLOUD_KEY),
+                                 .secret_key = secret(CLOUD_SECRET)};
     target->scheme = SLU_STR("http");
     target->host = slu_arena_printf(&catalog->arena, "127.0.0.1:%u", port);
     target->dns_host = "127.0.0.1";
