@@ -458,12 +458,19 @@ static enum slu_job_step no_answer(struct slu_job *job)
                 : "");
 }
 
-/* What a bare confirmation is completed with: the flow log as it was meant to be. */
+/* What a bare confirmation is completed with: the flow log as it was meant to be. Its status was
+ * that of before the change; what it is now the table assumes, or nobody knows. */
 static const struct slu_value *meant(struct slu_job *job)
 {
+    struct slu_value *merged, *status;
+
     if (!job->before || job->looking || !slu_operation_writes(job->asking))
         return job->looking ? NULL : job->document;
-    return slu_merge(job->arena, job->before, job->document);
+    merged = slu_merge(job->arena, job->before, job->document);
+    status = slu_value_member(merged, "status");
+    if (status)
+        slu_value_remove(merged, status);
+    return merged;
 }
 
 static enum slu_job_step refused(struct slu_job *job)
