@@ -242,6 +242,7 @@ static inline void world_doors(struct slu_catalog *catalog)
         door->listener.address = "127.0.0.1:0";
         door->table = catalog->tables[i ? 1 : 0];
         door->target = &catalog->targets[target[i]];
+        door->scopes = slu_arena_zero(&catalog->arena, 8 * sizeof(*door->scopes)); /* no scheme's */
         assert_true(slu_vars_set(&door->parameters, i ? SLU_STR("project_id") : SLU_STR("region"),
                                  i ? SLU_STR(PROJECT) : SLU_STR(DOOR_REGION)));
         for (size_t k = 0; k < 2; k++) {
