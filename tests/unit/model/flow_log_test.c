@@ -56,7 +56,7 @@ static void good_requests_pass(void **state)
         {"{\"resource_alias\":\"prod\",\"destination\":{\"alias\":\"security\"}}", ""},
         {"{" VALID ",\"name\":\"ab\",\"tags\":{\"\\u00e9\":\"\"},\"native\":{\"x\":[1]}}", ""},
         {"{" VALID ",\"aggregation_interval\":1,\"index\":false,\"enabled\":true}", ""},
-        {"{" VALID ",\"aggregation_interval\":9223372036854775807}", ""},
+        {"{" VALID ",\"aggregation_interval\":2147483647}", ""},
         {"{" VALID ",\"name\":null,\"tags\":null,\"native\":null,\"resource_alias\":null}", ""},
         {"{" VALID ",\"description\":\"\"}", ""},
     };
@@ -112,6 +112,8 @@ static void what_is_wrong_is_told(void **state)
         {"{" VALID ",\"parent_id\":\"\"}", "/parent_id must have 1 to 256 characters, but has 0"},
         {"{" VALID ",\"aggregation_interval\":0}", "/aggregation_interval must be at least 1"},
         {"{" VALID ",\"aggregation_interval\":-5}", "/aggregation_interval must be at least 1"},
+        {"{" VALID ",\"aggregation_interval\":2147483648}",
+         "/aggregation_interval must be at most 2147483647"},
         {"{" VALID ",\"aggregation_interval\":1.5}",
          "/aggregation_interval must be an integer of at most 64 bits"},
         {"{" VALID ",\"aggregation_interval\":9223372036854775808}",
