@@ -13,6 +13,7 @@ enum { DRAW_TEXT_MOST = 1200, DRAW_TRIES = 20 };
 struct draw {
     uint64_t state; /* never 0 */
     struct slu_arena *arena;
+    bool xml; /* nothing that XML cannot hold */
 };
 
 static inline uint64_t draw_bits(struct draw *draw) /* xorshift64* */
@@ -33,7 +34,8 @@ static inline bool draw_one_in(struct draw *draw, uint32_t n)
     return draw_below(draw, n) == 0;
 }
 
-/* Characters of one to four bytes, and those that are special to JSON, URLs and patterns. */
+/* Characters of one to four bytes, and those that are special to JSON, URLs and patterns; the last
+ * one is none of XML's. */
 static const char *const draw_pieces[] = {"a",
                                           "Z",
                                           "0",
@@ -56,8 +58,13 @@ static const char *const draw_pieces[] = {"a",
                                           "=",
                                           "{",
                                           "}",
-                                          "\x01",
-                                          "\n"};
+                                          "\n",
+                                          "\x01"};
+
+static inline const char *draw_piece(struct draw *draw)
+{
+    return draw_pieces[draw_below(draw, (uint32_t)SLU_COUNT(draw_pieces) - draw->xml)];
+}
 
 static inline struct slu_str draw_text(struct draw *draw, uint32_t least, uint32_t most)
 {
@@ -66,7 +73,7 @@ static inline struct slu_str draw_text(struct draw *draw, uint32_t least, uint32
     uint32_t count = least + draw_below(draw, most - least + 1);
 
     for (uint32_t i = 0; i < count && n + 4 < sizeof(text); i++) {
-        const char *piece = draw_pieces[draw_below(draw, SLU_COUNT(draw_pieces))];
+        const char *piece = draw_piece(draw);
         size_t size = strlen(piece);
 
         memcpy(text + n, piece, size);
@@ -132,7 +139,7 @@ static inline struct slu_str draw_once(struct draw *draw, const struct slu_limit
         used = n = head.n; /* prefixes are ASCII */
     }
     for (; used < count; used++) {
-        const char *piece = draw_pieces[draw_below(draw, SLU_COUNT(draw_pieces))];
+        const char *piece = draw_piece(draw);
         bool ends = used == 0 || used + 1 == count;
 
         if (!limits->chars && !ends && !limits->not_chars && draw_one_in(draw, 3)) {

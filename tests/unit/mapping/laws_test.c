@@ -21,12 +21,18 @@
  * null in an update clears; a member that the cloud lacks is null in replies; constants, parameters
  * and defaults are completed; pairs marked "read" or "write" go one way.
  *
+ * Replies of tables that speak XML are held in both encodings, those in XML as the bytes that
+ * travel. It has no nulls, its values are text, and an empty list that nothing stands around is
+ * none at all.
+ *
  * SLU_SEED sets the seed, SLU_LAWS the documents to be held per table, operation, side and
  * direction; the fictional clouds of the tests hold a fifth.
  */
 #include "test.h"
 
 #include "draw.h"
+
+#include "codec/xml.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -46,6 +52,7 @@ struct law {
     const struct slu_step *step;
     const struct slu_rows *rows;
     struct slu_vars vars;
+    bool xml;
     struct slu_arena arena;
     struct draw draw;
     struct slu_losses there, back;
@@ -157,9 +164,17 @@ static struct slu_value *wild_value(struct law *law, uint8_t slot)
 
 static struct slu_value *foreign(struct law *law)
 {
-    return law->table->flat && law->side == SLU_REQUEST
+    return law->xml || (law->table->flat && law->side == SLU_REQUEST)
                ? text_value(law, draw_text(&law->draw, 0, 6))
                : draw_anything(&law->draw, 2);
+}
+
+/* Of XML's names only those are drawn that anything may begin with. */
+static struct slu_str foreign_name(struct law *law)
+{
+    if (law->xml)
+        return slu_arena_printf(&law->arena, "N-%u.\xc3\xa9", below(law, 100));
+    return draw_text(&law->draw, 0, 4);
 }
 
 /* ---- a wild canonical flow log ---- */
@@ -434,7 +449,7 @@ static void sound_row(struct law *law, struct slu_run *run, const struct slu_row
     if (row->slot_count == 0 || left_out(law, run, row) || !wanted(law, run, row) ||
         odd_word(law, run, row, native) || sound_null(law, run, row))
         return;
-    if (law->side == SLU_REPLY && !completed && !row->shared && one_in(law, 12))
+    if (law->side == SLU_REPLY && !law->xml && !completed && !row->shared && one_in(law, 12))
         for (size_t i = 0; i < row->slot_count; i++)
             run->slots[row->slots[i]] = slu_value_new(&law->arena, SLU_NULL);
     else if (row->slot_count > 1)
@@ -595,6 +610,18 @@ static bool other_call(const struct law *law, uint8_t slot, const struct slu_val
     return !is && (was->kind == SLU_NULL) != clearing(law);
 }
 
+static bool is_list(const struct slu_row *row)
+{
+    return row && (row->codec == SLU_CODEC_KV_LIST || row->codec == SLU_CODEC_WRAP);
+}
+
+/* In XML a list that is null, empty or not there. */
+static bool nothing(const struct slu_value *value)
+{
+    return !value || value->kind == SLU_NULL || (value->kind != SLU_STRING && value->count == 0) ||
+           (value->kind == SLU_STRING && slu_str_trim(value->text).n == 0);
+}
+
 /* May `was` have become `is` without a word? */
 static bool by_rule(const struct law *law, uint8_t slot, const struct slu_value *was,
                     const struct slu_value *is)
@@ -602,7 +629,7 @@ static bool by_rule(const struct law *law, uint8_t slot, const struct slu_value 
     const struct slu_row *row = row_of(law, slot);
     bool null_is = !is || is->kind == SLU_NULL;
 
-    if (other_call(law, slot, was, is))
+    if (other_call(law, slot, was, is) || (law->xml && is_list(row) && nothing(was) && nothing(is)))
         return true;
     if ((!was || was->kind == SLU_NULL) && row && row->shared && is && is->count == 0)
         return true; /* where a part of the list is there, so is its rest */
@@ -690,6 +717,28 @@ static void broken(struct law *law, const struct slu_value *first, const struct 
     fail_msg("the law does not hold (SLU_SEED=%llu)", (unsigned long long)seed);
 }
 
+/* What arrives of a document that travels in XML, as it is read; NULL when XML cannot hold it. */
+static struct slu_value *through_xml(struct law *law, const struct slu_value *document)
+{
+    struct slu_mistakes mistakes;
+    struct slu_value *arrived = NULL;
+    struct slu_str root;
+    struct slu_buf text;
+    struct slu_run run;
+
+    slu_buf_init(&text, 0);
+    slu_mistakes_init(&mistakes, &law->arena);
+    slu_run_init(&run, law->table, law->operation, law->side, law->step, &law->vars, &law->arena,
+                 &law->there, &law->mistakes);
+    if (slu_xml_write(&text, document, law->step->xml_root, law->table->xml_space)) {
+        arrived = slu_xml_read(&law->arena, slu_arena_str(&law->arena, slu_buf_str(&text)),
+                               (struct slu_xml_limits){0}, &root, &mistakes);
+        slu_run_shape(&run, arrived);
+    }
+    slu_buf_done(&text);
+    return arrived;
+}
+
 static void begin(struct law *law, bool lenient)
 {
     slu_arena_reset(&law->arena);
@@ -703,8 +752,10 @@ static void begin(struct law *law, bool lenient)
 static struct slu_value *to_native(struct law *law, const struct slu_value *canonical,
                                    struct slu_losses *losses)
 {
-    return slu_table_to_native(law->table, law->operation, law->side, canonical, &law->vars,
-                               &law->arena, losses, &law->mistakes);
+    struct slu_value *native = slu_table_to_native(law->table, law->operation, law->side, canonical,
+                                                   &law->vars, &law->arena, losses, &law->mistakes);
+
+    return native && law->xml ? through_xml(law, native) : native;
 }
 
 static struct slu_value *to_canonical(struct law *law, const struct slu_value *native,
@@ -716,7 +767,7 @@ static struct slu_value *to_canonical(struct law *law, const struct slu_value *n
 
 static void refused_with_words(struct law *law)
 {
-    assert_true(law->mistakes.count > 0);
+    assert_true(law->mistakes.count > 0 || law->xml); /* whose writer only says no */
     for (const struct slu_mistake *m = law->mistakes.first; m; m = m->next)
         assert_true(m->detail.n > 0 && m->kind != SLU_FAULT_INTERNAL &&
                     m->kind != SLU_FAULT_MEMORY);
@@ -860,11 +911,11 @@ static void spoil(struct law *law, struct slu_value *place)
             become(node, foreign(law));
     }
     if (one_in(law, 2))
-        slu_value_set(place, draw_text(&law->draw, 0, 4), foreign(law));
+        slu_value_set(place, foreign_name(law), foreign(law));
     if (one_in(law, 4))
         slu_value_each (child, place)
             if (child->kind == SLU_OBJECT && !one_in(law, 3))
-                slu_value_set(child, draw_text(&law->draw, 0, 4), foreign(law));
+                slu_value_set(child, foreign_name(law), foreign(law));
     if (one_in(law, 6) && place->count)
         (void)slu_value_remove(place, nth(place, below(law, place->count)));
 }
@@ -926,9 +977,9 @@ static bool native_by_rule(struct law *law, struct slu_str pointer, struct slu_s
                              (row->codec == SLU_CODEC_INDEXED &&
                               slu_indexed_number(row->n.steps[row->n.count - 1], name, &rest))))
             continue;
-        if (row_told(law, row) || (!was && completes(row)) ||
-            (was && is && one_way_word(row, was, false)) || (!is && left_by_rule(law, row, was)) ||
-            (null_was && law->side == SLU_REQUEST) ||
+        if ((law->xml && is_list(row) && nothing(was) && nothing(is)) || row_told(law, row) ||
+            (!was && completes(row)) || (was && is && one_way_word(row, was, false)) ||
+            (!is && left_by_rule(law, row, was)) || (null_was && law->side == SLU_REQUEST) ||
             (law->side == SLU_REQUEST && law->operation >= SLU_OP_ENABLE))
             return true;
     }
@@ -964,7 +1015,7 @@ static bool native_agrees(struct law *law, const struct slu_value *was, const st
 /* Unknown members beside the known ones, and within them. */
 static void add_extras(struct law *law, struct slu_value *place)
 {
-    struct slu_str name = slu_arena_join(&law->arena, SLU_STR("X"), draw_text(&law->draw, 0, 4));
+    struct slu_str name = slu_arena_join(&law->arena, SLU_STR("X"), foreign_name(law));
 
     slu_value_set(place, name, foreign(law));
     if (one_in(law, 3))
@@ -1003,6 +1054,12 @@ static void native_law(struct law *law)
 
     begin(law, true);
     first = random_native(law);
+    if (!first) {
+        refused_with_words(law);
+        return;
+    }
+    if (law->xml)
+        first = through_xml(law, first);
     if (!first) {
         refused_with_words(law);
         return;
@@ -1073,7 +1130,7 @@ static void message_law(struct law *law)
 static void set_vars(struct law *law, struct slu_arena *arena)
 {
     const struct slu_plan *plan = &law->table->plans[law->operation];
-    struct draw draw = {law->draw.state, arena};
+    struct draw draw = {law->draw.state, arena, law->xml};
 
     law->vars = (struct slu_vars){.count = 0};
     for (size_t i = 0; i < law->table->parameter_count; i++) {
@@ -1085,6 +1142,8 @@ static void set_vars(struct law *law, struct slu_arena *arena)
     assert_true(slu_vars_set(&law->vars, SLU_STR("id"), SLU_STR("id-1")));
     assert_true(slu_vars_set(&law->vars, SLU_STR("request_id"), SLU_STR("r-1")));
     assert_true(slu_vars_set(&law->vars, SLU_STR("host"), SLU_STR("h")));
+    assert_true(
+        slu_vars_set(&law->vars, SLU_STR("reply"), law->xml ? SLU_STR("xml") : SLU_STR("json")));
     assert_true(slu_vars_set(&law->vars, SLU_STR("carries"),
                              clearing(law) ? SLU_STR("nulls") : SLU_STR("values")));
     for (size_t i = 0; i < plan->step_count; i++)
@@ -1103,8 +1162,11 @@ static void hold(struct law *law, void (*one)(struct law *law), const char *what
         one(law);
     print_message("%.*s %s %s, %s: %lu drawn, %lu held, %lu explained, %lu unexplained\n",
                   SLU_FMT(slu_table_dialect(law->table)), slu_operation_name(law->operation),
-                  law->side == SLU_REQUEST ? "request" : "reply", what, law->drawn, law->held,
-                  law->explained, law->drawn - law->held - law->explained);
+                  law->side == SLU_REQUEST ? "request"
+                  : law->xml               ? "reply in XML"
+                                           : "reply",
+                  what, law->drawn, law->held, law->explained,
+                  law->drawn - law->held - law->explained);
     assert_int_equal(law->held, enough);
     assert_true(law->held * 100 >= law->drawn * LEAST_HELD_PERCENT);
     assert_int_equal(law->drawn, law->held + law->explained);
@@ -1115,15 +1177,17 @@ static void hold(struct law *law, void (*one)(struct law *law), const char *what
 }
 
 static void try_step(const struct slu_table *table, enum slu_operation operation,
-                     enum slu_side side, const struct slu_step *step, unsigned long enough)
+                     enum slu_side side, const struct slu_step *step, bool xml,
+                     unsigned long enough)
 {
-    struct law law = {.table = table, .operation = operation, .side = side, .step = step};
+    struct law law = {
+        .table = table, .operation = operation, .side = side, .step = step, .xml = xml};
     struct slu_arena values;
 
     law.rows = &table->plans[operation].rows[side];
     if ((side == SLU_REPLY && !step->gives) || law.rows->count == 0)
         return;
-    law.draw = (struct draw){seed + ((uint64_t)operation << 8) + (uint64_t)side, &law.arena};
+    law.draw = (struct draw){seed + ((uint64_t)operation << 8) + (uint64_t)side, &law.arena, xml};
     slu_arena_init(&values, 1 << 16);
     slu_arena_init(&law.arena, 1 << 22);
     set_vars(&law, &values);
@@ -1143,10 +1207,12 @@ static void try_side(const struct slu_table *table, enum slu_operation operation
     const struct slu_step *main = plan->served ? slu_table_main_step(table, operation, side) : NULL;
 
     if (main)
-        try_step(table, operation, side, main, enough);
+        for (size_t i = 0; i < (side == SLU_REPLY ? table->reply_count : 1); i++)
+            try_step(table, operation, side, main,
+                     side == SLU_REPLY && slu_str_is(table->replies[i], "xml"), enough);
     for (size_t i = 0; main && side == SLU_REQUEST && i < plan->step_count; i++)
         if (plan->steps[i].carries != SLU_CARRIES_ALL && &plan->steps[i] != main)
-            try_step(table, operation, side, &plan->steps[i], enough);
+            try_step(table, operation, side, &plan->steps[i], false, enough);
 }
 
 static void try_table(const char *path, unsigned long enough)
