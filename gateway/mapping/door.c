@@ -197,15 +197,17 @@ static enum asked ask(const struct visit *visit, const struct slu_named_template
                       bool header, struct slu_str *ret_reply, struct slu_str *ret_name)
 {
     const struct slu_named_template *item = asking(named);
-    struct slu_str value;
+    struct slu_str value, reply;
 
     if (!item ||
         !(header ? find_header(visit, item->name, &value) : find_param(visit, item->name, &value)))
         return NOT_ASKED;
     *ret_name = item->name;
-    *ret_reply = reply_in(visit, item, value);
-    if (ret_reply->p)
+    reply = reply_in(visit, item, value);
+    if (reply.p) {
+        *ret_reply = reply;
         return ASKED;
+    }
     return header ? NOT_ASKED : ASKED_FOR_OTHER;
 }
 

@@ -739,7 +739,7 @@ static void report(const struct trial *trial, const char *what)
 static void every_codec_keeps_its_law(void **state)
 {
     (void)state;
-    draw = (struct draw){seed, &arena};
+    draw = (struct draw){.state = seed, .arena = &arena};
     for (size_t i = 0; i < SLU_COUNT(smalls); i++) {
         struct slu_table *table;
         struct trial trial;
