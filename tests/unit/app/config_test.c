@@ -201,6 +201,7 @@ static void check_targets(const struct slu_catalog *catalog)
     assert_str(router->base_path, "/pre");
     assert_int_equal(router->port, 8443);
     assert_str(slu_secret_reveal(ali->credentials.security_token), "ENVSTS");
+    assert_str(ali->reply, "json");
     assert_true(ali->curl);
     assert_string_equal(ali->proxy, "http://127.0.0.1:3128");
     assert_true(memory->memory);
@@ -378,7 +379,7 @@ static const struct {
     {"/targets/memory/quota", "0", "/targets/memory/quota", "1"},
     {NET "/transport", "'udp'", NET "/transport", "curl"},
     {NET "/insecure", "1", NET "/insecure", NULL},
-    {NET "/reply", "'xml'", NET "/reply", NULL},
+    {NET "/reply", "'xml'", NET "/reply", "it answers in json"},
     {NET "/ca", "'#/nowhere'", NET "/ca", "nowhere"},
     {NET "/client_certificate", "{'certificate':'#/pem'}", NET "/client_certificate", "key"},
     {NET "/proxy", "'https://127.0.0.1:3128'", NET "/proxy", NULL},
@@ -551,6 +552,8 @@ static const struct {
     {NET "/endpoint", "'http://localhost:9001/prefix'"},
     {NET "/transport", "'curl'"},
     {NET "/reply", "'json'"},
+    {"/targets/ali-prod/reply", "'xml'"},
+    {"/targets/ali-prod/credentials/scheme", "'rpc-hmac-sha1'"},
     {NET "/resources/x", "{'resource_type':'vpc','resource_id':'x','parent_id':'p'}"},
     {NET "/credentials/secret_key", "{'value':'with blank'}"},
     {"/targets/otc-router/parameters/er_id", NULL},
