@@ -9,6 +9,7 @@
 static const char *const files[] = {
     SLU_SOURCE_DIR "/tests/unit/mapping/data/nimbus.json",
     SLU_SOURCE_DIR "/tests/unit/mapping/data/cirrus.json",
+    SLU_SOURCE_DIR "/tests/unit/mapping/data/stratus.json",
 };
 static struct slu_table *tables[SLU_COUNT(files)];
 
@@ -83,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         load();
     if (size < 2)
         return 0;
-    call.table = tables[data[0] & 1];
+    call.table = tables[data[0] & 16 ? 2 : data[0] & 1];
     call.side = data[0] & 2 ? SLU_REPLY : SLU_REQUEST;
     call.write = data[0] & 4;
     call.operation = (enum slu_operation)(data[1] % SLU_OP_COUNT);
