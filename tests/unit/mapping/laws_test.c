@@ -1012,6 +1012,17 @@ static bool native_agrees(struct law *law, const struct slu_value *was, const st
     return true;
 }
 
+/* Is the member of the envelope, where that stands among the flow log's own? Nothing in it is kept.
+ */
+static bool is_around(const struct law *law, struct slu_str name)
+{
+    for (size_t i = 0; law->side == SLU_REPLY && i < law->step->envelope_count; i++)
+        if (law->step->gives_at.count == 0 &&
+            slu_str_eq(law->step->envelope[i].path.steps[0], name))
+            return true;
+    return false;
+}
+
 /* Unknown members beside the known ones, and within them. */
 static void add_extras(struct law *law, struct slu_value *place)
 {
@@ -1022,7 +1033,7 @@ static void add_extras(struct law *law, struct slu_value *place)
         slu_value_set(place, SLU_STR("Another"), foreign(law));
     slu_value_each (child, place)
         if (child->kind == SLU_OBJECT && child->name.p[0] != 'X' &&
-            !slu_str_is(child->name, "Another") && one_in(law, 3))
+            !slu_str_is(child->name, "Another") && !is_around(law, child->name) && one_in(law, 3))
             slu_value_set(child, name, foreign(law));
 }
 
