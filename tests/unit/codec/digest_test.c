@@ -65,6 +65,40 @@ static void hmac_vectors(void **state)
     slu_hmac_free(NULL);
 }
 
+/* RFC 2202 §3, cases 1, 2 and 6. */
+static void hmac_sha1_vectors(void **state)
+{
+    static const struct {
+        char key_byte;
+        size_t key_length;
+        const char *key, *text, *hex;
+    } rows[] = {
+        {0x0b, 20, NULL, "Hi There", "b617318655057264e28bc0b6fb378c8ef146be00"},
+        {0, 4, "Jefe", "what do ya want for nothing?", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"},
+        {(char)0xaa, 80, NULL, "Test Using Larger Than Block-Size Key - Hash Key First",
+         "aa4ae5e15272d00e95705637ce8a3b55ed402112"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SLU_COUNT(rows); i++) {
+        unsigned char digest[SLU_SHA1_SIZE];
+        char key[100], hex[2 * SLU_SHA1_SIZE];
+        struct slu_hmac *hmac;
+
+        memset(key, rows[i].key_byte, sizeof(key));
+        if (rows[i].key)
+            memcpy(key, rows[i].key, rows[i].key_length);
+        hmac = slu_hmac_sha1_new((struct slu_str){key, rows[i].key_length});
+        assert_non_null(hmac);
+        for (int round = 0; round < 2; round++) {
+            assert_true(slu_hmac_sha1(hmac, slu_str_of(rows[i].text), digest));
+            slu_hex_write(hex, digest, sizeof(digest));
+            assert_memory_equal(hex, rows[i].hex, sizeof(hex));
+        }
+        slu_hmac_free(hmac);
+    }
+}
+
 /* cmocka's assertions belong to the main thread, so the threads only answer. */
 static void *hash_often(void *context)
 {
@@ -113,6 +147,7 @@ int main(void)
         cmocka_unit_test(threads_do_not_disturb_each_other), /* first: they fetch at once */
         cmocka_unit_test(sha256_vectors),
         cmocka_unit_test(hmac_vectors),
+        cmocka_unit_test(hmac_sha1_vectors),
         cmocka_unit_test(survives_failing_allocations),
     };
 

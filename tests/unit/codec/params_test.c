@@ -143,6 +143,18 @@ static void sorts_by_name_then_value_as_bytes(void **state)
     assert_params(&params, "B=1&_=1&a=&a=10&a=2&ab=0&b=2&%C3%A9=1");
 }
 
+/* What is written as %XX comes before all that stands for itself, also "-" and ".". */
+static void sorts_as_encoded(void **state)
+{
+    struct slu_params params =
+        read_params("a-=1&a=-&a%2F=1&a=%2F&%C3%A4=1&A=1&~=1&a=&%20=1&a.10=1&a.2=1&a%2A=1&a=1");
+
+    (void)state;
+    slu_params_sort_encoded(&params);
+    assert_params(&params,
+                  "%20=1&%C3%A4=1&A=1&a=&a=%2F&a=-&a=1&a%2A=1&a%2F=1&a-=1&a.10=1&a.2=1&~=1");
+}
+
 static void sorts_long_lists_alike(void **state)
 {
     struct slu_param items[90];
@@ -234,6 +246,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(reads_pairs, begin, end),
         cmocka_unit_test_setup_teardown(refuses_broken_and_too_many, begin, end),
         cmocka_unit_test_setup_teardown(sorts_by_name_then_value_as_bytes, begin, end),
+        cmocka_unit_test_setup_teardown(sorts_as_encoded, begin, end),
         cmocka_unit_test_setup_teardown(sorts_long_lists_alike, begin, end),
         cmocka_unit_test_setup_teardown(to_values_and_back, begin, end),
         cmocka_unit_test_setup_teardown(repeated_names_are_mistakes, begin, end),
