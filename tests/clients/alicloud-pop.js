@@ -69,7 +69,7 @@ function make(given) {
                 throw { code: body.Code, entry: { response: { statusCode: second.status } }, message: body.Message };
         },
         refusal: (error) => error.code && error.entry &&
-            { code: error.code, status: error.entry.response.statusCode, note: String(error.message).slice(0, 300) },
+            { code: error.code, status: error.entry.response.statusCode, note: String(error.message).replace(/, URL: .*/s, '') },
     };
 }
 

@@ -34,18 +34,25 @@ function make(scene) {
     const create = async (log) => whole(await ec2('create-flow-logs', '--resource-ids', log.resource,
         '--resource-type', scene.resourceType, '--traffic-type', log.traffic,
         '--log-destination-type', 'cloud-watch-logs', '--log-group-name', scene.group,
-        '--deliver-logs-permission-arn', scene.role, ...(log.more || []))).FlowLogIds[0];
+        '--deliver-logs-permission-arn', scene.role, '--tag-specifications',
+        `ResourceType=vpc-flow-log,Tags=[{Key=Name,Value=${log.name}}${log.tags || ''}]`, ...(log.more || []))).FlowLogIds[0];
     const list = (...words) => ec2('describe-flow-logs', ...words);
+
+    const tagged = (row) => {
+        const tags = Object.fromEntries((row.Tags || []).map((tag) => [tag.Key, tag.Value]));
+        return { name: tags.Name, tag: tags.team };
+    };
 
     return {
         words: { all: 'ALL', reject: 'REJECT' },
+        named: true,
         pageSize: 5, // the least that the cloud takes
         create,
         async read(id) {
             const [row] = (await list('--flow-log-ids', id)).FlowLogs;
             return row && { id: row.FlowLogId, resource: row.ResourceId, traffic: row.TrafficType,
                             state: row.FlowLogStatus, enabled: row.FlowLogStatus === 'ACTIVE',
-                            destination: row.LogGroupName };
+                            destination: row.LogGroupName, ...tagged(row) };
         },
         // --page-size makes the command line itself walk through the pages: how many, only --debug tells
         async pages(size) {
@@ -62,15 +69,17 @@ function make(scene) {
         },
         filtered: async (resource) =>
             (await list('--filter', `Name=resource-id,Values=${resource}`)).FlowLogs.map((row) => row.FlowLogId),
+        rename: (id, name) => ec2('create-tags', '--resources', id, '--tags', `Key=Name,Value=${name}`),
+        tag: (id, value) => ec2('create-tags', '--resources', id, '--tags', `Key=team,Value=${value}`),
+        untag: (id) => ec2('delete-tags', '--resources', id, '--tags', 'Key=team'),
         remove: async (id) => whole(await ec2('delete-flow-logs', '--flow-log-ids', id)),
         writeGone: async () => {
             whole(await ec2('delete-flow-logs', '--flow-log-ids', UNKNOWN));
         },
         foreign: {
-            interval: (resource) => create({ resource, traffic: 'ALL', more: ['--max-aggregation-interval', '60'] }),
-            tags: (resource) => create({ resource, traffic: 'ALL', more: ['--tag-specifications',
-                'ResourceType=vpc-flow-log,Tags=[{Key=team,Value=net}]'] }),
-            member: (resource) => create({ resource, traffic: 'ALL', more: ['--log-format', '${srcaddr} ${dstaddr}'] }),
+            interval: (resource) => create({ resource, name: 'life-interval', traffic: 'ALL', more: ['--max-aggregation-interval', '60'] }),
+            tags: (resource) => create({ resource, name: 'life-tags', traffic: 'ALL', tags: ',{Key=team,Value=net}' }),
+            member: (resource) => create({ resource, name: 'life-member', traffic: 'ALL', more: ['--log-format', '${srcaddr} ${dstaddr}'] }),
         },
         // it sends only what it knows: a filter that the cloud does not know
         unknown: () => list('--filter', 'Name=nonsense,Values=1'),

@@ -1,7 +1,9 @@
 // @aws-sdk/client-ec2: the EC2 Query protocol with XML replies and Signature Version 4. The cloud knows no
-// update and no switch, and a flow log has neither name nor description: only tags.
+// update and no switch, and a flow log has neither name nor description: only tags, one of which is its
+// name by convention.
 'use strict';
-const { EC2Client, CreateFlowLogsCommand, DescribeFlowLogsCommand, DeleteFlowLogsCommand } = require('@aws-sdk/client-ec2');
+const { EC2Client, CreateFlowLogsCommand, DescribeFlowLogsCommand, DeleteFlowLogsCommand,
+        CreateTagsCommand, DeleteTagsCommand } = require('@aws-sdk/client-ec2');
 const { add, live } = require('./life');
 
 const UNKNOWN = 'fl-0123456789abcdef0';
@@ -20,21 +22,29 @@ function make(scene) {
     const create = async (log) => whole(await client.send(new CreateFlowLogsCommand({
         ResourceIds: [log.resource], ResourceType: scene.resourceType, TrafficType: log.traffic,
         LogDestinationType: 'cloud-watch-logs', LogGroupName: scene.group,
-        DeliverLogsPermissionArn: scene.role, ...log.more }))).FlowLogIds[0];
+        DeliverLogsPermissionArn: scene.role, ...log.more,
+        TagSpecifications: [{ ResourceType: 'vpc-flow-log', Tags: [{ Key: 'Name', Value: log.name }, ...(log.tags || [])] }],
+    }))).FlowLogIds[0];
     const list = async (more) => {
         const reply = await client.send(new DescribeFlowLogsCommand(more));
         return { rows: reply.FlowLogs || [], next: reply.NextToken };
     };
 
+    const tagged = (row) => {
+        const tags = Object.fromEntries((row.Tags || []).map((tag) => [tag.Key, tag.Value]));
+        return { name: tags.Name, tag: tags.team };
+    };
+
     return {
         words: { all: 'ALL', reject: 'REJECT' },
+        named: true,
         pageSize: 5, // the least that the cloud takes
         create,
         async read(id) {
             const [row] = (await list({ FlowLogIds: [id] })).rows;
             return row && { id: row.FlowLogId, resource: row.ResourceId, traffic: row.TrafficType,
                             state: row.FlowLogStatus, enabled: row.FlowLogStatus === 'ACTIVE',
-                            destination: row.LogGroupName };
+                            destination: row.LogGroupName, ...tagged(row) };
         },
         async pages(size) {
             const pages = [];
@@ -48,15 +58,17 @@ function make(scene) {
         },
         filtered: async (resource) =>
             (await list({ Filter: [{ Name: 'resource-id', Values: [resource] }] })).rows.map((row) => row.FlowLogId),
+        rename: (id, name) => client.send(new CreateTagsCommand({ Resources: [id], Tags: [{ Key: 'Name', Value: name }] })),
+        tag: (id, Value) => client.send(new CreateTagsCommand({ Resources: [id], Tags: [{ Key: 'team', Value }] })),
+        untag: (id) => client.send(new DeleteTagsCommand({ Resources: [id], Tags: [{ Key: 'team' }] })),
         remove: async (id) => whole(await client.send(new DeleteFlowLogsCommand({ FlowLogIds: [id] }))),
         writeGone: async () => {
             whole(await client.send(new DeleteFlowLogsCommand({ FlowLogIds: [UNKNOWN] })));
         },
         foreign: {
-            interval: (resource) => create({ resource, traffic: 'ALL', more: { MaxAggregationInterval: 60 } }),
-            tags: (resource) => create({ resource, traffic: 'ALL', more: {
-                TagSpecifications: [{ ResourceType: 'vpc-flow-log', Tags: [{ Key: 'team', Value: 'net' }] }] } }),
-            member: (resource) => create({ resource, traffic: 'ALL', more: { LogFormat: '${srcaddr} ${dstaddr}' } }),
+            interval: (resource) => create({ resource, name: 'life-interval', traffic: 'ALL', more: { MaxAggregationInterval: 60 } }),
+            tags: (resource) => create({ resource, name: 'life-tags', traffic: 'ALL', tags: [{ Key: 'team', Value: 'net' }] }),
+            member: (resource) => create({ resource, name: 'life-member', traffic: 'ALL', more: { LogFormat: '${srcaddr} ${dstaddr}' } }),
         },
         async unknown() {
             const crooked = new DescribeFlowLogsCommand({});

@@ -78,12 +78,15 @@ TARGETS = {
     "aws-ec2": {
         "parameters": {"region": "eu-central-1"}, "scheme": "aws4-hmac-sha256",
         "resource_type": "vpc", "resource": "vpc-0a1b2c3d4e5f6%04d",
+        # what watches a router elsewhere watches an attachment of a transit gateway here
+        "instead": {"otc-er": {"resource_type": "router_attachment", "resource": "tgw-attach-0a1b2c3d4e5f6%04d"}},
         "destination": {"type": "cloudwatch", "group": "flow-group", "role": ROLE},
         "client": {"region": "eu-central-1", "resourceType": "VPC", "group": "flow-group", "role": ROLE,
                    "destination": "flow-group"},
         "filters": True, "switches": False,
+        # an id that is not there is answered by an empty set, as with Alibaba (the vendor's clients take an
+        # error as well)
         "codes": {"conflict": [("FlowLogAlreadyExists", 400)],
-                  "gone read": [("InvalidFlowLogId.NotFound", 400)],
                   "gone write": [("InvalidFlowLogId.NotFound", 400)],
                   "unsupported": [("UnsupportedOperation", 400), ("InvalidParameter", 400)],
                   "invalid": [("InvalidParameterValue", 400), ("InvalidParameter", 400)],
@@ -91,7 +94,7 @@ TARGETS = {
                   "key": [("AuthFailure", 401)],
                   "clock": [("RequestExpired", 400)],
                   "forbidden": [("UnauthorizedOperation", 403)],
-                  "parameter": [("UnknownParameter", 400), ("InvalidFilter", 400)]}},
+                  "parameter": [("UnknownParameter", 400), ("InvalidParameterValue", 400), ("InvalidFilter", 400)]}},
 }
 
 # What a target cannot do, so that the step is refused as "unsupported" (or "invalid": a value that the target does
@@ -101,11 +104,11 @@ CANNOT = {
     "described": ("/description", {"aws-ec2"}),
     "describe": ("/description", {"aws-ec2"}),
     "clear": ("/description", {"aws-ec2", "alibaba-vpc"}),
-    "rename": ("/name", {"aws-ec2"}),
-    "rename while disabled": ("/name", {"aws-ec2"}),
     "disable": ("/enabled", {"aws-ec2"}),
     "enable": ("/enabled", set()),
     "foreign tags": ("/tags", {"otc-vpc", "otc-er"}),
+    "tag": ("/tags", {"otc-vpc", "otc-er", "alibaba-vpc"}),
+    "untag": ("/tags", {"otc-vpc", "otc-er", "alibaba-vpc"}),
     "foreign index": ("/index", {"otc-er", "alibaba-vpc", "aws-ec2"}),
 }
 # 300 s of Alibaba's client is no interval of AWS; 60 s of AWS' clients is one of Alibaba
@@ -127,8 +130,8 @@ MORE = {
     "alicloud-pop-post": [*CHANGES, "filtered", "foreign interval", "foreign tags", "foreign member", "replay"],
     "huawei-vpc": [*CHANGES, "filtered", "foreign index", "foreign member"],
     "huawei-router": [*CHANGES, "foreign member"],
-    "aws-sdk": ["filtered", "foreign interval", "foreign tags", "foreign member"],
-    "aws-cli": ["filtered", "foreign interval", "foreign tags", "foreign member"],
+    "aws-sdk": ["rename", "tag", "untag", "filtered", "foreign interval", "foreign tags", "foreign member"],
+    "aws-cli": ["rename", "tag", "untag", "filtered", "foreign interval", "foreign tags", "foreign member"],
 }
 
 

@@ -147,6 +147,10 @@ async function changes(adapter, id) {
     });
     if (adapter.rename)
         await change('rename', () => adapter.rename(id, 'life-renamed'), { name: 'life-renamed', enabled: true });
+    if (adapter.tag) {
+        await change('tag', () => adapter.tag(id, 'net'), { tag: 'net', name: 'life-renamed' });
+        await change('untag', () => adapter.untag(id), { tag: undefined, name: 'life-renamed' });
+    }
     if (adapter.describe) {
         await change('describe', () => adapter.describe(id, 'second words'), { description: 'second words' });
         if (adapter.clear)

@@ -8,7 +8,8 @@ BEGIN, END = "<!-- clients: begin -->", "<!-- clients: end -->"
 README = ROOT / "README.md"
 WORDS = {"filtered": "traffic filter", "described": "description", "rename": "rename",
          "clear": "clearing the description", "disable": "disable", "foreign interval": "interval",
-         "foreign tags": "tags", "foreign index": "index switch",
+         "foreign tags": "tags",
+         "tag": "changing tags", "foreign index": "index switch",
          "foreign member": "native members"}
 
 
