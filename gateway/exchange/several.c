@@ -182,21 +182,31 @@ static bool undo_all(struct slu_exchange *x)
     return any;
 }
 
-bool slu_rest_worked(struct slu_exchange *x)
+/* The next phase of `all`, if there is one: its jobs are started. */
+static bool next_phase(struct slu_exchange *x)
 {
     struct slu_several *several = x->several;
     size_t before = x->job_count;
     bool more = false;
 
-    if (!several || x->dry_run || !several->all)
-        return false;
     if (several->phase == TRYING && !any_failed(several))
         more = make_jobs(x, false);
     else if (several->phase == MAKING && any_failed(several))
         more = undo_all(x);
     for (size_t i = before; more && i < x->job_count; i++)
         slu_exchange_start(x, x->jobs[i]);
-    return more && x->jobs_left;
+    return more;
+}
+
+/* Jobs of the memory cloud may be over before they were waited for: then the next phase is due. */
+bool slu_rest_worked(struct slu_exchange *x)
+{
+    if (!x->several || x->dry_run || !x->several->all)
+        return false;
+    while (next_phase(x))
+        if (x->jobs_left)
+            return true;
+    return false;
 }
 
 /* Answers to a create */
