@@ -89,6 +89,12 @@ static enum prepared switch_new_off(struct slu_job *job)
     return act(job, SLU_OP_DISABLE, switched(job, false));
 }
 
+/* The memory cloud plays a cloud for its own client, who has to hear that a flow log is busy. */
+static bool is_played(const struct slu_job *job)
+{
+    return job->target->memory && job->like;
+}
+
 static enum prepared look(struct slu_job *job)
 {
     return act(job, SLU_OP_GET, NULL);
@@ -230,8 +236,9 @@ static enum prepared remove_predecessor(struct slu_job *job)
 
 static enum prepared look_before_delete(struct slu_job *job)
 {
-    bool ordered =
-        !job->target->memory && slu_table_serialize_by(job->target->table, SLU_OP_DELETE).n > 0;
+    bool ordered = job->target->memory
+                       ? !is_played(job) && job->target->settle_ms
+                       : slu_table_serialize_by(job->target->table, SLU_OP_DELETE).n > 0;
 
     return job->dry_run || !(job->if_match.n || ordered) ? SKIP : look(job);
 }
@@ -352,7 +359,7 @@ static enum slu_job_step after_look(struct slu_job *job)
                                 SLU_FMT(job->id));
     }
     job->before = job->flow_log;
-    if (slu_status_moves(job->flow_log) && slu_settle_poll(job))
+    if (slu_status_moves(job->flow_log) && slu_settle_poll(job) && !is_played(job))
         return JOB_SETTLE;
     return JOB_PLAN;
 }

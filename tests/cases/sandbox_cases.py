@@ -54,6 +54,7 @@ def world(binary):
             targets[f"{name}-stranger"] = target(
                 dialect, url, credentials=credentials(dialect, key="nobody"), **more)
         targets["memory"] = {"dialect": "memory", "settle_ms": 0, "timeout_ms": 700}
+        targets["lazy"] = {"dialect": "memory", "settle_ms": 300}
         targets["few"] = {"dialect": "memory", "settle_ms": 0, "quota": 2}
         gateway = Gateway(binary, targets)
         try:
@@ -293,6 +294,18 @@ def case_quota(world):
         answer = world.gateway.create("few", fresh("memory"))
         assert answer.status == status, repr(answer)
     assert answer.json()["code"] == "quota_exceeded", repr(answer)
+
+
+def case_all_or_nothing(world):
+    """What is still being created is waited for, and then undone."""
+    order(world, "memory", "error", code="quota_exceeded")
+    body = {**fresh("memory"), "targets": ["lazy", "memory"], "policy": "all"}
+    answer = world.gateway.call("POST", "/v1/flow-logs", body)
+    assert answer.status == 207, repr(answer)
+    ends = {one["target"]: one["outcome"] for one in answer.json()["results"]}
+    assert ends == {"lazy": "undone", "memory": "failed"}, repr(answer)
+    left = world.gateway.call("GET", "/v1/targets/lazy/flow-logs").json()
+    assert left["flow_logs"] == [], left
 
 
 def case_the_banner(world):
