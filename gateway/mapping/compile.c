@@ -283,6 +283,7 @@ static void compile_transport(struct slu_compile *compile)
                                        false, SLU_STR("/transport/headers"));
     compile_signing(compile, json_object_get(transport, "signing"));
     compile_request_id(compile, json_object_get(transport, "request_id"));
+    slu_table_compile_refusals(compile);
     table->retry_header = slu_ours_str(retry, "header");
     table->retry_unit_ms = slu_str_is(slu_ours_str(retry, "unit"), "s") ? 1000 : 1;
 }

@@ -416,11 +416,14 @@ bool slu_table_match(const struct slu_table *table, const struct slu_request *re
     struct visit visit = {.table = table, .request = request, .scheme = scheme, .arena = arena};
     struct search search = {.found = false};
     const struct slu_step *step;
+    const struct slu_rows *rows;
 
     if (!read_params(&visit, fault) || !search_steps(&visit, &search, fault))
         return false;
     step = &table->plans[search.match.operation].steps[search.match.step];
-    if (!all_known(&visit, step, fault) ||
+    rows = &table->plans[search.match.operation].rows[SLU_REQUEST];
+    if ((visit.flat && !slu_refusals_take(table, step, rows, visit.flat, fault)) ||
+        !all_known(&visit, step, fault) ||
         !slu_page_take(table, step, &visit.query, arena, &search.match.vars, fault))
         return false;
     if (step->takes && table->flat)

@@ -527,6 +527,14 @@ static bool says_nothing(const struct slu_run *run)
     return true;
 }
 
+static struct slu_str first_place(const struct slu_run *run)
+{
+    for (size_t i = 0; i < run->rows->count; i++)
+        if (run->rows->writing[i]->has_n)
+            return slu_arena_join(run->arena, run->base, run->rows->writing[i]->n.pointer);
+    return run->base;
+}
+
 bool slu_run_read_slots(struct slu_run *run, const struct slu_value *native)
 {
     struct slu_value *node = find_place(run, native);
@@ -539,8 +547,8 @@ bool slu_run_read_slots(struct slu_run *run, const struct slu_value *native)
     slu_run_read(run, node);
     if (run->side == SLU_REQUEST && run->step->carries != SLU_CARRIES_ALL &&
         run->mistakes->count == before && says_nothing(run))
-        slu_mistake(run->mistakes, SLU_FAULT_INVALID, run->base,
-                    "names nothing that is set or cleared");
+        slu_mistake(run->mistakes, SLU_FAULT_INVALID, first_place(run),
+                    "is missing: the call names nothing that is set or cleared");
     return run->mistakes->count == before && !run->arena->failed;
 }
 

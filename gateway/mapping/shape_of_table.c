@@ -97,10 +97,17 @@ static const struct slu_shape_member xml_members[] = {
     {"namespace", false, &slu_shape_text}, {"type", false, &slu_shape_text}, {NULL, false, NULL}};
 OBJECT(xml, xml_members);
 
+static const struct slu_shape_member refusal_members[] = {
+    {"parameter", true, &slu_shape_text}, {"reason", true, &slu_shape_text},
+    {"unless", false, &texts}, {NULL, false, NULL}};
+OBJECT(refusal, refusal_members);
+LIST_OF(refusals, refusal, 1);
+
 static const struct slu_shape_member transport_members[] = {
     {"endpoint", true, &slu_shape_text}, {"request", true, &encoding_in},
     {"reply", true, &encodings_out}, {"xml", false, &xml}, {"parameters", false, &parameters},
     {"headers", false, &templates}, {"signing", false, &signings},
+    {"refuse", false, &refusals},
     {"request_id", false, &request_id}, {"retry_after", false, &retry_after}, {NULL, false, NULL}};
 OBJECT(transport, transport_members);
 

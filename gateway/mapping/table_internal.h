@@ -293,6 +293,15 @@ struct slu_parameter {
     uint8_t slot; /* of "member" */
 };
 
+/* A parameter that is refused by name, but for the values in `unless`, which are let through and
+ * mean nothing. */
+struct slu_refusal {
+    struct slu_str name, reason;
+    bool star; /* the name is a beginning */
+    const struct slu_str *unless;
+    size_t unless_count;
+};
+
 struct slu_case {
     struct slu_str name;
     enum slu_operation operation;
@@ -335,6 +344,8 @@ struct slu_table {
     struct slu_signing *signing;
     struct slu_str *schemes;
     size_t scheme_count;
+    struct slu_refusal *refusals;
+    size_t refusal_count;
     const struct slu_str *request_id_headers;
     size_t request_id_header_count;
     struct slu_path *request_id_members;
@@ -625,6 +636,17 @@ void slu_run_shape(struct slu_run *run, struct slu_value *root);
 /* The body of an answer, and the head's word for what it is. */
 bool slu_reply_write(struct slu_run *run, const struct slu_value *body,
                      struct slu_response *response, struct slu_fault *fault);
+
+/* refusals.c */
+void slu_table_compile_refusals(struct slu_compile *compile);
+/* The refusal of a parameter that the call does not read itself; or NULL. */
+const struct slu_refusal *slu_refusal_of(const struct slu_table *table, const struct slu_step *step,
+                                         const struct slu_rows *rows, struct slu_str name);
+bool slu_refusal_lets(const struct slu_refusal *refusal, struct slu_str value);
+/* Refuses, or takes out what means nothing. */
+bool slu_refusals_take(const struct slu_table *table, const struct slu_step *step,
+                       const struct slu_rows *rows, struct slu_value *parameters,
+                       struct slu_fault *fault);
 
 /* text.c: text of a document in the arena. */
 struct slu_str slu_json_text(struct slu_arena *arena, const struct slu_value *value);

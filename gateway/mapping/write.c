@@ -748,6 +748,8 @@ static void collide(struct slu_run *run, struct slu_str pointer, const struct sl
 static void pass_flat(struct slu_run *run, struct slu_value *into, const struct slu_value *value,
                       struct slu_str pointer)
 {
+    const struct slu_refusal *refusal =
+        slu_refusal_of(run->table, run->step, run->rows, value->name);
     struct slu_str text = value->text;
 
     if (value->kind == SLU_ARRAY || value->kind == SLU_OBJECT || value->kind == SLU_NULL) {
@@ -757,7 +759,13 @@ static void pass_flat(struct slu_run *run, struct slu_value *into, const struct 
     }
     if (value->kind == SLU_BOOL)
         text = value->truth ? SLU_STR("true") : SLU_STR("false");
-    slu_value_put(into, value->name, slu_value_string(run->arena, text));
+    if (refusal && slu_refusal_lets(refusal, text))
+        return;
+    if (refusal)
+        slu_run_refuse(run, slu_arena_join(run->arena, SLU_STR("/native"), pointer), value,
+                       refusal->reason);
+    else
+        slu_value_put(into, value->name, slu_value_string(run->arena, text));
 }
 
 static void pass_new(struct slu_run *run, struct slu_value *into, const struct slu_value *value,

@@ -21,7 +21,8 @@
  *
  * tests/golden/<dialect>/doors.json lists what the server role says: operation, kind, perhaps a
  * door word, and the status and body that a client of that cloud gets; with the encoding "xml" the
- * body is such a text.
+ * body is such a text. Or what it understands: request (method, path, query, body of a form), and
+ * the operation, vars and canonical document that it is, or `refused` with the words that say why.
  */
 #include "test.h"
 
@@ -48,7 +49,7 @@ static struct slu_str texts[PAIRS_MOST + 4 * TABLES_MOST];
 static size_t text_count;
 
 static struct {
-    unsigned read, written, lossy, refused, errors, doors, wrong;
+    unsigned read, written, lossy, refused, errors, doors, requests, wrong;
 } tally;
 
 static void show_mistakes(const char *where, const struct slu_mistakes *mistakes)
@@ -695,6 +696,61 @@ static const struct slu_value *parsed(struct slu_str text)
     return slu_json_read(&all, text, (struct slu_json_limits){0}, &mistakes);
 }
 
+static struct slu_request request_of(const struct slu_value *row)
+{
+    const struct slu_value *given = slu_value_member(row, "request");
+    struct slu_request request = {.method = member_text(given, "method"),
+                                  .path = member_text(given, "path"),
+                                  .query = member_text(given, "query"),
+                                  .body = member_text(given, "body")};
+
+    assert_true(request.method.p && request.path.p);
+    if (request.body.p)
+        assert_true(slu_headers_set(&all, &request.headers, SLU_STR("content-type"),
+                                    SLU_STR("application/x-www-form-urlencoded; charset=utf-8")));
+    return request;
+}
+
+static bool understands(const struct slu_value *row, const struct slu_match *match,
+                        const struct slu_value *canonical)
+{
+    const struct slu_value *vars = slu_value_member(row, "vars");
+    const struct slu_value *expected = slu_value_member(row, "canonical");
+
+    if (!slu_str_is(member_text(row, "operation"), slu_operation_name(match->operation)))
+        return false;
+    for (const struct slu_value *var = vars ? vars->first : NULL; var; var = var->next)
+        if (!slu_str_eq(slu_vars_get(&match->vars, var->name), var->text))
+            return false;
+    return expected ? canonical && slu_value_equal(canonical, expected) : !canonical;
+}
+
+/* What the clients of the cloud send, as they send it. */
+static void check_request(const struct loaded *loaded, const struct slu_value *row)
+{
+    struct slu_str refused = member_text(row, "refused");
+    struct slu_request request = request_of(row);
+    struct slu_value *canonical = NULL;
+    struct slu_fault fault = {0};
+    struct slu_mistakes mistakes;
+    struct slu_match match;
+    bool good = slu_table_match(loaded->table, &request, -1, &all, &match, &fault);
+
+    slu_mistakes_init(&mistakes, &all);
+    tally.requests++;
+    if (good)
+        good = slu_table_read_request(loaded->table, &match, &all, &mistakes, &canonical);
+    if (!good && mistakes.first)
+        slu_fault_set(&fault, mistakes.first->kind, "", "%.*s: %.*s",
+                      SLU_FMT(mistakes.first->pointer), SLU_FMT(mistakes.first->detail));
+    if (refused.p ? !good && memmem(fault.words, strlen(fault.words), refused.p, refused.n) != NULL
+                  : good && understands(row, &match, canonical))
+        return;
+    fail_msg("%s: %.*s is not understood as it should be: %s %.*s", loaded->dialect,
+             SLU_FMT(request.body.p ? request.body : request.query), fault.words,
+             SLU_FMT(body_text(canonical)));
+}
+
 static void check_door(const struct loaded *loaded, const struct slu_value *row)
 {
     struct slu_str word = member_text(row, "door"), kind = member_text(row, "kind");
@@ -730,9 +786,12 @@ static void doors_speak_the_dialect(void **state)
         snprintf(path, sizeof(path), "%s/tests/golden/%s/doors.json", SLU_SOURCE_DIR,
                  tables[i].dialect);
         slu_value_each (row, document(path))
-            check_door(&tables[i], row);
+            if (slu_value_member(row, "request"))
+                check_request(&tables[i], row);
+            else
+                check_door(&tables[i], row);
     }
-    print_message("%u answers of doors\n", tally.doors);
+    print_message("%u answers of doors, %u requests\n", tally.doors, tally.requests);
 }
 
 /* A client never hears success for a failure, and never that its own key is bad when ours is. */

@@ -979,7 +979,9 @@ static bool native_by_rule(struct law *law, struct slu_str pointer, struct slu_s
             continue;
         if ((law->xml && is_list(row) && nothing(was) && nothing(is)) || row_told(law, row) ||
             (!was && completes(row)) || (was && is && one_way_word(row, was, false)) ||
-            (!is && left_by_rule(law, row, was)) || (null_was && law->side == SLU_REQUEST) ||
+            (!is && left_by_rule(law, row, was)) ||
+            (was && !is && row->with.count) /* nothing stands with it any more */ ||
+            (null_was && law->side == SLU_REQUEST) ||
             (law->side == SLU_REQUEST && law->operation >= SLU_OP_ENABLE))
             return true;
     }
