@@ -157,7 +157,8 @@ void slu_job_leave(struct slu_job *job)
         slu_job_resume(job);
 }
 
-void slu_job_done(struct slu_job *job)
+/* Lets go of the world around; what was learned stays. */
+static void let_go(struct slu_job *job)
 {
     if (job->call)
         slu_call_cancel(job->call);
@@ -166,7 +167,12 @@ void slu_job_done(struct slu_job *job)
     slu_turn_end(job->look_turn);
     slu_turn_end(job->turn);
     job->look_turn = job->turn = NULL;
-    if (job->paging)
+}
+
+void slu_job_done(struct slu_job *job)
+{
+    let_go(job);
+    if (job->paging) /* a refusal's words lie in it */
         slu_arena_done(&job->page_arena);
     job->paging = false;
 }
@@ -174,7 +180,7 @@ void slu_job_done(struct slu_job *job)
 static enum slu_job_step over(struct slu_job *job)
 {
     job->ended = true;
-    slu_job_done(job);
+    let_go(job);
     job->over(job, job->user);
     return JOB_WAIT;
 }
