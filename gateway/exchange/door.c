@@ -8,8 +8,6 @@
 #include "base/clock.h"
 #include "codec/json.h"
 
-enum { SKEW_S = 15 * 60 }; /* what the clouds themselves allow */
-
 static enum slu_step refuse(struct slu_exchange *x, enum slu_fault_kind kind, const char *word,
                             const char *words)
 {
@@ -68,6 +66,7 @@ static bool verify(struct slu_exchange *x, int *ret_scheme, enum slu_step *ret_n
     const struct slu_door_seals *seals = &x->station->doors[door_index(x)];
     const struct slu_door_key *key;
     struct slu_claim claim = {0};
+    int64_t now = slu_clock_real_s();
     size_t at = 0;
 
     if (!slu_claim_read(x->arena, x->request, seals->schemes, &claim, &x->fault)) {
@@ -80,7 +79,7 @@ static bool verify(struct slu_exchange *x, int *ret_scheme, enum slu_step *ret_n
         return false;
     }
     if (!slu_verify(seals->seals[at * seals->scheme_count + scheme_position(seals, claim.scheme)],
-                    x->arena, &claim, x->request, slu_clock_real_s(), SKEW_S, &x->fault)) {
+                    x->arena, &claim, x->request, now, SLU_SKEW_S, &x->fault)) {
         *ret_next = refuse_signature(x);
         return false;
     }

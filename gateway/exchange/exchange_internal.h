@@ -8,6 +8,8 @@
 #include "cloud/catalog.h"
 #include "cloud/faults.h"
 #include "cloud/memory.h"
+#include "cloud/nonces.h"
+#include "cloud/tokens.h"
 #include "codec/params.h"
 #include "exchange/job.h"
 #include "exchange/metrics.h"
@@ -27,10 +29,18 @@ struct slu_station {
     unsigned references;
     struct slu_seal **seals;         /* by target; made at once */
     struct slu_upstream **upstreams; /* by target; made at once, NULL for memory */
+    struct slu_fetching **fetching;  /* by target; NULL where the scheme needs no token */
     struct slu_door_seals *doors;    /* by door */
     struct slu_tls *tls;             /* client side, system store; made when a target needs it */
     struct slu_slot **slots;         /* metrics, by target */
     struct slu_station *next;        /* among the retired */
+};
+
+/* How a target's tokens are fetched, and which one this thread's seal has. */
+struct slu_fetching {
+    struct slu_upstream *upstream;
+    struct slu_tokens_key key;
+    uint64_t generation; /* 0: none yet */
 };
 
 /* The verifying seals of one door: [key * schemes + scheme]. */
@@ -80,6 +90,8 @@ struct slu_gateway {
     struct slu_faults *faults; /* of the memory cloud, on request */
     struct slu_metrics *metrics;
     struct slu_turns *turns;
+    struct slu_tokens *tokens;
+    struct slu_nonces *nonces;
     unsigned char page_key[32]; /* authenticates page tokens; random, of this process */
     struct slu_worker *workers;
     unsigned worker_count;
@@ -108,6 +120,12 @@ slu_station_new(struct slu_worker *worker, struct slu_catalog *catalog, struct s
 void slu_station_unref(struct slu_station *station);
 /* 32 characters, never twice in the fleet: for requests and nonces. NULL pointer on no memory. */
 struct slu_str slu_worker_fresh_id(struct slu_worker *worker, struct slu_arena *arena);
+
+/* gateway.c: what all workers share; false on no memory. Both for the gateway and for tests. */
+SLU_NODISCARD bool slu_gateway_share(struct slu_gateway *gateway);
+void slu_gateway_unshare(struct slu_gateway *gateway);
+/* Within which a signature's time and a nonce are taken: what the clouds themselves allow. */
+enum { SLU_SKEW_S = 15 * 60 };
 
 /* exchange.c: the life of one request */
 

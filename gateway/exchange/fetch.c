@@ -1,14 +1,223 @@
-/* Tokens: a target whose scheme needs one gets it here, once for all who wait. */
+/*
+ * Tokens: a target whose scheme needs one gets it here. cloud/tokens.h says who fetches; this file
+ * sends the message, and keeps each thread's seal armed with the token that is in force.
+ *
+ * Who waits is woken by a note on its loop. The note is on the heap, since its job may have ended
+ * when it arrives.
+ */
 #include "exchange/exchange_internal.h"
 
-enum slu_job_step slu_fetch(struct slu_job *job)
+#include "base/clock.h"
+
+enum { LOOK_AGAIN_MS = 1000 }; /* should a note be lost for want of memory */
+
+struct slu_note {
+    struct slu_loop *loop;
+    struct slu_job *job; /* NULL: ended */
+    bool posted;
+};
+
+static void note_arrives(void *argument)
 {
-    (void)job;
+    struct slu_note *note = argument;
+    struct slu_job *job = note->job;
+
+    slu_mem_free(note);
+    if (!job)
+        return;
+    job->note = NULL;
+    job->token_ready = true;
+    slu_job_resume(job);
+}
+
+/* On any thread, with the tokens' lock held. */
+static void wake(void *context)
+{
+    struct slu_note *note = context;
+
+    note->posted = true;
+    if (!slu_loop_post(note->loop, note_arrives, note))
+        note->posted = false;
+}
+
+static void drop_note(struct slu_job *job)
+{
+    if (job->note && job->note->posted)
+        job->note->job = NULL; /* it frees itself */
+    else
+        slu_mem_free(job->note);
+    job->note = NULL;
+}
+
+void slu_fetch_leave(struct slu_job *job)
+{
+    if (!job->token_turn.context)
+        return;
+    slu_tokens_leave(job->station->worker->gateway->tokens, &job->token_turn);
+    drop_note(job);
+    job->token_turn = (struct slu_tokens_turn){0};
+}
+
+static bool queue_up(struct slu_job *job)
+{
+    struct slu_note *note = slu_mem_new(sizeof(*note));
+
+    if (!note)
+        return false;
+    *note = (struct slu_note){.loop = job->station->worker->loop, .job = job};
+    job->note = note;
+    job->token_turn = (struct slu_tokens_turn){.wake = wake, .context = note};
+    return true;
+}
+
+static struct slu_fetching *fetching_of(const struct slu_job *job)
+{
+    return job->station->fetching[job->target - job->station->catalog->targets];
+}
+
+static struct slu_seal *seal_of(const struct slu_job *job)
+{
+    return job->station->seals[job->target - job->station->catalog->targets];
+}
+
+/* The message */
+
+static void iam_answered(const struct slu_call_result *result, void *user)
+{
+    struct slu_job *job = user;
+
+    job->result = *result;
+    job->call = NULL;
+    job->call_is_back = true;
+    slu_job_resume(job);
+}
+
+static bool ask(struct slu_job *job, struct slu_fault *fault)
+{
+    const struct slu_token_endpoint *endpoint = &job->target->credentials.token;
+
+    job->native = (struct slu_request){0};
+    if (!slu_seal_ask(seal_of(job), job->arena, &job->native, fault))
+        return false;
+    job->native.scheme = endpoint->scheme;
+    job->native.host = endpoint->host;
+    if (endpoint->base_path.n)
+        job->native.path = slu_arena_join(job->arena, endpoint->base_path, job->native.path);
+    job->call = slu_upstream_send(fetching_of(job)->upstream, &job->native, job->arena,
+                                  job->target->timeout_ms, iam_answered, job);
+    return job->call || slu_fault_memory(fault);
+}
+
+/* The request's body holds the secret, and is needed no more. */
+static void forget(struct slu_job *job)
+{
+    if (job->native.body.n)
+        slu_wipe((void *)(uintptr_t)job->native.body.p, job->native.body.n);
+    job->native = (struct slu_request){0};
+}
+
+static void take_reply(struct slu_job *job)
+{
+    struct slu_tokens *tokens = job->station->worker->gateway->tokens;
+    struct slu_fault fault = {0};
+    struct slu_token token;
+    int64_t now = slu_clock_real_s();
+    bool good = job->result.sent == SLU_SENT_ANSWERED;
+
+    forget(job);
+    if (!good)
+        slu_fault_set(&fault, job->result.fault.kind, "", "fetching a token: %s",
+                      job->result.fault.words);
+    good = good &&
+           slu_seal_answer(seal_of(job), job->arena, &job->result.response, &token, &fault) &&
+           slu_tokens_put(tokens, &job->token_turn, &token, now, &fault);
+    if (!good)
+        slu_tokens_fail(tokens, &job->token_turn, now, &fault);
+    drop_note(job);
+    job->token_turn = (struct slu_tokens_turn){0};
+}
+
+/* The step */
+
+static enum slu_job_step wait_for_other(struct slu_job *job)
+{
+    return slu_timer_set(&job->timer, LOOK_AGAIN_MS) ? JOB_WAIT : slu_job_out_of_memory(job);
+}
+
+static enum slu_job_step have(struct slu_job *job, const struct slu_token *token)
+{
+    struct slu_fetching *fetching = fetching_of(job);
+    bool good = !token->text.p || slu_seal_arm(seal_of(job), token);
+
+    slu_timer_stop(&job->timer);
+    job->timer_ready = false;
+    if (token->text.p)
+        slu_wipe((void *)(uintptr_t)token->text.p, token->text.n);
+    if (!good)
+        return slu_job_out_of_memory(job);
+    fetching->generation = job->token_generation;
     return JOB_TRANSLATE;
 }
 
+static enum slu_job_step take(struct slu_job *job)
+{
+    struct slu_fetching *fetching = fetching_of(job);
+    struct slu_token token = {.text = SLU_STR_NONE};
+    struct slu_fault fault = {0};
+
+    slu_fetch_leave(job);
+    if (!queue_up(job))
+        return slu_job_out_of_memory(job);
+    switch (slu_tokens_take(job->station->worker->gateway->tokens, &fetching->key,
+                            slu_clock_real_s(), fetching->generation, &job->token_turn, job->arena,
+                            &token, &job->token_generation, &fault)) {
+    case SLU_TOKENS_HAVE:
+        slu_fetch_leave(job);
+        return have(job, &token);
+    case SLU_TOKENS_FETCH:
+        job->fetching = ask(job, &fault);
+        if (job->fetching)
+            return JOB_WAIT;
+        slu_tokens_fail(job->station->worker->gateway->tokens, &job->token_turn, slu_clock_real_s(),
+                        &fault);
+        break;
+    case SLU_TOKENS_WAIT:
+        return wait_for_other(job);
+    case SLU_TOKENS_FAILED:
+        break;
+    }
+    slu_fetch_leave(job);
+    return slu_job_fail(job, 'U', fault.kind, "%s", fault.words);
+}
+
+enum slu_job_step slu_fetch(struct slu_job *job)
+{
+    if (job->dry_run || !fetching_of(job))
+        return JOB_TRANSLATE;
+    if (job->call_is_back) {
+        job->call_is_back = job->fetching = false;
+        job->spent.calls++;
+        take_reply(job);
+        return take(job);
+    }
+    if (job->left && !job->acted)
+        return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
+    if (job->fetching)
+        return JOB_WAIT;
+    if (job->token_turn.context && !job->token_ready && !job->timer_ready)
+        return JOB_WAIT;
+    job->token_ready = job->timer_ready = false;
+    return take(job);
+}
+
+/* Once a job: a second refusal is about the credential and not about its age. */
 bool slu_fetch_again(struct slu_job *job)
 {
-    (void)job;
-    return false;
+    struct slu_fetching *fetching = fetching_of(job);
+
+    if (!fetching || job->renewed)
+        return false;
+    slu_tokens_refuse(job->station->worker->gateway->tokens, &fetching->key, job->token_generation);
+    job->renewed = true;
+    return true;
 }

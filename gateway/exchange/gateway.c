@@ -1,6 +1,7 @@
 /* The process: builds the workers, answers signals, ends in order. */
 #include "exchange/gateway.h"
 
+#include "base/clock.h"
 #include "codec/json.h"
 #include "exchange/exchange_internal.h"
 
@@ -73,6 +74,35 @@ static bool make_admin(struct slu_gateway *gateway, struct slu_fault *fault)
                           fault);
 }
 
+bool slu_gateway_share(struct slu_gateway *gateway)
+{
+    unsigned char tokens[SLU_TOKENS_SECRET], nonces[SLU_NONCES_SECRET];
+
+    if (!slu_random(tokens, sizeof(tokens)) || !slu_random(nonces, sizeof(nonces)) ||
+        !slu_random(gateway->page_key, sizeof(gateway->page_key)))
+        return false;
+    gateway->memory = slu_memory_new();
+    gateway->faults = slu_faults_new();
+    gateway->metrics = slu_metrics_new();
+    gateway->turns = slu_turns_new();
+    gateway->tokens = slu_tokens_new(tokens);
+    gateway->nonces = slu_nonces_new(nonces, SLU_NONCES_MOST, SLU_SKEW_S);
+    slu_wipe(tokens, sizeof(tokens));
+    slu_wipe(nonces, sizeof(nonces));
+    return gateway->memory && gateway->faults && gateway->metrics && gateway->turns &&
+           gateway->tokens && gateway->nonces;
+}
+
+void slu_gateway_unshare(struct slu_gateway *gateway)
+{
+    slu_nonces_free(gateway->nonces);
+    slu_tokens_free(gateway->tokens);
+    slu_turns_free(gateway->turns);
+    slu_metrics_free(gateway->metrics);
+    slu_memory_free(gateway->memory);
+    slu_faults_free(gateway->faults);
+}
+
 static bool build(struct slu_gateway *gateway, struct slu_fault *fault)
 {
     struct stat out;
@@ -80,12 +110,8 @@ static bool build(struct slu_gateway *gateway, struct slu_fault *fault)
     gateway->access_direct = fstat(STDOUT_FILENO, &out) == 0 &&
                              (S_ISREG(out.st_mode) || S_ISCHR(out.st_mode)) &&
                              !isatty(STDOUT_FILENO);
-    gateway->memory = slu_memory_new();
-    gateway->faults = slu_faults_new();
-    gateway->metrics = slu_metrics_new();
-    gateway->turns = slu_turns_new();
     gateway->workers = slu_mem_array(gateway->catalog->workers, sizeof(*gateway->workers));
-    if (!gateway->memory || !gateway->faults || !gateway->metrics || !gateway->workers)
+    if (!slu_gateway_share(gateway) || !gateway->workers)
         return slu_fault_memory(fault);
     if (!make_front_tls(gateway, fault) || !make_admin(gateway, fault))
         return false;
@@ -139,10 +165,7 @@ static void tear_down(struct slu_gateway *gateway)
         slu_tls_free(gateway->front_tls[i]);
     slu_mem_free(gateway->front_tls);
     slu_mem_free(gateway->workers);
-    slu_metrics_free(gateway->metrics);
-    slu_turns_free(gateway->turns);
-    slu_memory_free(gateway->memory);
-    slu_faults_free(gateway->faults);
+    slu_gateway_unshare(gateway);
     slu_catalog_free(gateway->catalog);
 }
 

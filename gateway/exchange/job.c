@@ -164,6 +164,7 @@ static void let_go(struct slu_job *job)
         slu_call_cancel(job->call);
     job->call = NULL;
     slu_timer_done(&job->timer);
+    slu_fetch_leave(job);
     slu_turn_end(job->look_turn);
     slu_turn_end(job->turn);
     job->look_turn = job->turn = NULL;
@@ -269,7 +270,10 @@ static bool fill_vars(struct slu_job *job)
         for (size_t i = 0; i < given->count; i++)
             good = good && slu_vars_set(job->vars, given->names[i], given->values[i]);
         good = good && slu_vars_set(job->vars, SLU_STR("host"), job->target->host) &&
-               slu_vars_set(job->vars, SLU_STR("request_id"), job->request_id);
+               slu_vars_set(job->vars, SLU_STR("request_id"), job->request_id) &&
+               slu_vars_set(job->vars, SLU_STR("token"), job->request_id) &&
+               (!job->target->reply.n ||
+                slu_vars_set(job->vars, SLU_STR("reply"), job->target->reply));
     }
     job->vars->page = job->asking == SLU_OP_LIST ? &job->page : NULL;
     return good && (!job->id.p || slu_vars_set(job->vars, SLU_STR("id"), job->id));
@@ -481,7 +485,8 @@ static const struct slu_value *meant(struct slu_job *job)
 
 static enum slu_job_step refused(struct slu_job *job)
 {
-    if (job->outcome.kind == SLU_FAULT_CREDENTIALS && slu_fetch_again(job))
+    if (job->outcome.kind == SLU_FAULT_CREDENTIALS && job->cloud_status == 401 &&
+        slu_fetch_again(job))
         return JOB_FETCH;
     if (job->outcome.kind == SLU_FAULT_NOT_FOUND && slu_programme_hopes_for_nothing(job)) {
         job->flow_log = NULL;

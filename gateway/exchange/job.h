@@ -20,10 +20,11 @@
 #ifndef SLU_EXCHANGE_JOB_H
 #define SLU_EXCHANGE_JOB_H
 
-#include "cloud/catalog.h"
 #include "cloud/faults.h"
+#include "cloud/tokens.h"
 #include "net/upstream.h"
 
+struct slu_note;
 struct slu_station;
 struct slu_turn;
 
@@ -129,6 +130,9 @@ struct slu_job {
     bool pausing, saw; /* saw: what another job looked at was used */
     struct slu_turn *turn, *look_turn;
     bool has_turn, has_look, renewed;
+    struct slu_tokens_turn token_turn; /* context NULL: not in the queue */
+    struct slu_note *note;
+    bool fetching, token_ready;
     uint64_t token_generation;
     struct slu_value *before;      /* the flow log as it was when a change began */
     struct slu_value *changes;     /* what of the merge patch is not so yet */
@@ -214,6 +218,8 @@ const struct slu_poll *slu_settle_poll(const struct slu_job *job);
 
 /* fetch.c: tokens */
 enum slu_job_step slu_fetch(struct slu_job *job);
+/* The job ends, or needs no token any more. */
+void slu_fetch_leave(struct slu_job *job);
 /* The cloud refused the token: true when a new one is worth one more try. */
 bool slu_fetch_again(struct slu_job *job);
 

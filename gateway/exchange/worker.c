@@ -23,7 +23,12 @@ static void station_free(struct slu_station *station)
             slu_upstream_free(station->upstreams[i]);
         if (station->seals)
             slu_seal_free(station->seals[i]);
+        if (station->fetching && station->fetching[i]) {
+            slu_upstream_free(station->fetching[i]->upstream);
+            slu_mem_free(station->fetching[i]);
+        }
     }
+    slu_mem_free(station->fetching);
     for (size_t i = 0; station->doors && i < catalog->door_count; i++) {
         struct slu_door_seals *door = &station->doors[i];
 
@@ -73,16 +78,24 @@ static bool client_tls(struct slu_station *station, const struct slu_target *tar
     return true;
 }
 
+/* Where a target's calls go, or those for its tokens. */
+struct origin {
+    const char *host;
+    uint16_t port;
+    bool https;
+};
+
 static bool make_upstream(struct slu_station *station, const struct slu_target *target,
-                          struct slu_upstream **ret_upstream, struct slu_fault *fault)
+                          struct origin origin, struct slu_upstream **ret_upstream,
+                          struct slu_fault *fault)
 {
     uint32_t workers = station->catalog->workers;
     struct slu_tls *tls = NULL;
     struct slu_upstream_conf conf = {
         .transport = target->curl || target->proxy ? SLU_TRANSPORT_CURL : SLU_TRANSPORT_OWN,
-        .host = target->dns_host,
-        .port = target->port,
-        .https = target->https,
+        .host = origin.host,
+        .port = origin.port,
+        .https = origin.https,
         .ca = target->ca,
         .certificate = target->client_certificate,
         .key = target->client_key,
@@ -93,7 +106,7 @@ static bool make_upstream(struct slu_station *station, const struct slu_target *
     };
     bool good;
 
-    if (target->https && conf.transport == SLU_TRANSPORT_OWN &&
+    if (origin.https && conf.transport == SLU_TRANSPORT_OWN &&
         !client_tls(station, target, &tls, fault))
         return false;
     conf.tls = tls;
@@ -101,6 +114,20 @@ static bool make_upstream(struct slu_station *station, const struct slu_target *
                             fault);
     slu_tls_free(tls);
     return good;
+}
+
+static bool equip_fetching(struct slu_station *station, size_t i, struct slu_fault *fault)
+{
+    const struct slu_target *target = &station->catalog->targets[i];
+    const struct slu_token_endpoint *token = &target->credentials.token;
+    struct slu_fetching *fetching = slu_mem_new(sizeof(*fetching));
+
+    station->fetching[i] = fetching;
+    if (!fetching || !slu_tokens_key_of(station->worker->gateway->tokens, target, &fetching->key))
+        return slu_fault_memory(fault);
+    return make_upstream(station, target,
+                         (struct origin){token->dns_host, token->port, token->https},
+                         &fetching->upstream, fault);
 }
 
 static bool equip_target(struct slu_station *station, size_t i, struct slu_fault *fault)
@@ -115,7 +142,11 @@ static bool equip_target(struct slu_station *station, size_t i, struct slu_fault
     station->seals[i] = slu_seal_new(keys->scheme, &conf);
     if (!station->seals[i])
         return slu_fault_memory(fault);
-    return make_upstream(station, target, &station->upstreams[i], fault);
+    if (!make_upstream(station, target,
+                       (struct origin){target->dns_host, target->port, target->https},
+                       &station->upstreams[i], fault))
+        return false;
+    return !slu_scheme_fetches(keys->scheme) || equip_fetching(station, i, fault);
 }
 
 static bool equip_door(struct slu_station *station, size_t i, struct slu_fault *fault)
@@ -169,9 +200,11 @@ struct slu_station *slu_station_new(struct slu_worker *worker, struct slu_catalo
     station->references = 1;
     station->seals = slu_mem_array(catalog->target_count, sizeof(struct slu_seal *));
     station->upstreams = slu_mem_array(catalog->target_count, sizeof(struct slu_upstream *));
+    station->fetching = slu_mem_array(catalog->target_count, sizeof(struct slu_fetching *));
     station->slots = slu_mem_array(catalog->target_count, sizeof(struct slu_slot *));
     station->doors = slu_mem_array(catalog->door_count, sizeof(*station->doors));
-    good = station->seals && station->upstreams && station->slots && station->doors;
+    good = station->seals && station->upstreams && station->slots && station->doors &&
+           station->fetching;
     if (!good)
         slu_fault_memory(fault);
     for (size_t i = 0; good && i < catalog->target_count; i++)
@@ -330,6 +363,8 @@ void slu_worker_done(struct slu_worker *worker)
     worker->fronts = NULL;
     worker->front_count = 0;
     slu_exchange_end_all(worker);
+    if (worker->loop)
+        slu_loop_run_posted(worker->loop); /* notes to those who have ended free themselves */
     slu_access_flush(worker);
     if (worker->loop)
         slu_timer_done(&worker->drain_timer);

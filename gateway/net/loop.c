@@ -67,15 +67,10 @@ static bool jobs_add(struct jobs *jobs, slu_loop_fn *fn, void *argument)
     return true;
 }
 
-static void on_wake(evutil_socket_t fd, short what, void *argument)
+void slu_loop_run_posted(struct slu_loop *loop)
 {
-    struct slu_loop *loop = argument;
     struct jobs posted;
-    uint64_t ignored;
 
-    (void)what;
-    if (read(fd, &ignored, sizeof(ignored)) < 0)
-        return; /* another turn emptied it */
     pthread_mutex_lock(&loop->lock);
     posted = loop->posted;
     loop->posted = (struct jobs){0};
@@ -83,6 +78,16 @@ static void on_wake(evutil_socket_t fd, short what, void *argument)
     for (size_t i = 0; i < posted.count; i++)
         posted.items[i].fn(posted.items[i].argument);
     slu_mem_free(posted.items);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *argument)
+{
+    uint64_t ignored;
+
+    (void)what;
+    if (read(fd, &ignored, sizeof(ignored)) < 0)
+        return; /* another turn emptied it */
+    slu_loop_run_posted(argument);
 }
 
 static struct event_base *base_new(void)

@@ -24,6 +24,8 @@ void slu_loop_run(struct slu_loop *loop);
  * memory. */
 void slu_loop_stop(struct slu_loop *loop);
 SLU_NODISCARD bool slu_loop_post(struct slu_loop *loop, slu_loop_fn *fn, void *argument);
+/* Runs what was posted and has not run yet: for the end, when the loop turns no more. */
+void slu_loop_run_posted(struct slu_loop *loop);
 /* Called at the end of every turn of the loop, before it sleeps (to flush what a turn gathered). */
 void slu_loop_each_turn(struct slu_loop *loop, slu_loop_fn *fn, void *argument);
 /* The monotonic clock, read at most once a turn where that is exact enough (about 1 ms). */

@@ -306,10 +306,7 @@ static inline void world_make(struct world *world)
     slu_arena_init(&world->arena, 16 << 20);
     cloud_start(&world->cloud);
     world->gateway.catalog = world_catalog(world->cloud.peer->port);
-    world->gateway.memory = slu_memory_new();
-    world->gateway.faults = slu_faults_new();
-    world->gateway.turns = slu_turns_new();
-    world->gateway.metrics = slu_metrics_new();
+    assert_true(slu_gateway_share(&world->gateway));
     world->gateway.workers = &world->worker;
     world->gateway.worker_count = 1;
     world->gateway.front_tls = world->no_tls;
@@ -359,10 +356,7 @@ static inline int world_stop(void **state)
     close(world->stdout_before);
     close(world->out);
     peer_stop(world->cloud.peer);
-    slu_metrics_free(world->gateway.metrics);
-    slu_memory_free(world->gateway.memory);
-    slu_faults_free(world->gateway.faults);
-    slu_turns_free(world->gateway.turns);
+    slu_gateway_unshare(&world->gateway);
     slu_catalog_free(world->gateway.catalog);
     slu_arena_done(&world->arena);
     return 0;
