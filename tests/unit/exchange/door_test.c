@@ -300,12 +300,35 @@ static void every_budget_of_a_request(void **state)
 
 #define IN_A_WORLD(test) cmocka_unit_test_setup_teardown(test, world_start, world_stop)
 
+/* A change goes on behind its reply: whoever comes meanwhile is refused in the dialect's words. */
+static void a_change_that_goes_on_is_busy(void **state)
+{
+    struct world *world = *state;
+    struct slu_target *target =
+        (struct slu_target *)slu_catalog_target(world->gateway.catalog, SLU_STR("ali"));
+    const struct answer *answer;
+    char query[128];
+
+    target->settle_ms = 60000;
+    answer = knock(world, &(struct wish){ALI_GOOD});
+    assert_int_equal(answer->status, 200);
+    snprintf(query, sizeof(query), "RegionId=" DOOR_REGION "&FlowLogId=%.*s",
+             SLU_FMT(text_of(read_json(world, answer->body), "FlowLogId")));
+    answer = knock(world, &(struct wish){ALI(query, "DeleteFlowLog")});
+    assert_int_equal(answer->status, 400);
+    assert_str(text_of(read_json(world, answer->body), "Code"), "IncorrectStatus.flowlog");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_A_WORLD(alibaba_clients_are_served), IN_A_WORLD(otc_clients_are_served),
-        IN_A_WORLD(a_door_leads_to_a_cloud),    IN_A_WORLD(refusals_speak_the_dialect),
-        IN_A_WORLD(a_reader_may_read),          IN_A_WORLD(broken_messages_speak_the_dialect),
+        IN_A_WORLD(a_change_that_goes_on_is_busy),
+        IN_A_WORLD(alibaba_clients_are_served),
+        IN_A_WORLD(otc_clients_are_served),
+        IN_A_WORLD(a_door_leads_to_a_cloud),
+        IN_A_WORLD(refusals_speak_the_dialect),
+        IN_A_WORLD(a_reader_may_read),
+        IN_A_WORLD(broken_messages_speak_the_dialect),
         IN_A_WORLD(every_budget_of_a_request),
     };
 
