@@ -230,17 +230,19 @@ static bool take_reply(const struct visit *visit, const struct slu_step *step,
         if (asked == NOT_ASKED)
             asked = ask(visit, &step->scheme_headers[scheme], true, &reply, &name);
     }
-    if (!decides) {
+    for (size_t i = 0; scheme < 0 && asked == NOT_ASKED && i < table->scheme_count; i++)
+        asked = ask(visit, &step->scheme_query[i], false, &reply, &name);
+    if (!decides && asked == NOT_ASKED) {
         asked = ask(visit, &step->query, false, &reply, &name);
         if (asked == NOT_ASKED)
             asked = ask(visit, &step->headers, true, &reply, &name);
         if (asked == NOT_ASKED)
             asked = ask(visit, &table->headers, true, &reply, &name);
     }
-    if (asked == ASKED_FOR_OTHER)
-        return slu_parameter_fault(fault, name, "asks for an encoding that is not spoken here");
-    return slu_vars_set(vars, SLU_STR("reply"), reply) ||
-           slu_parameter_fault(fault, SLU_STR("the request"), "has too many values");
+    if (!slu_vars_set(vars, SLU_STR("reply"), reply))
+        return slu_parameter_fault(fault, SLU_STR("the request"), "has too many values");
+    return asked != ASKED_FOR_OTHER ||
+           slu_parameter_fault(fault, name, "asks for an encoding that is not spoken here");
 }
 
 static bool wants_id(const struct slu_step *step)

@@ -439,6 +439,10 @@ static void an_early_answer_knows_the_encoding(void **state)
         slu_headers_add(&arena, &request.headers, SLU_STR("accept"), SLU_STR("application/json")));
     slu_table_take_reply(stratus, &request, &arena, &vars);
     assert_str(slu_vars_get(&vars, SLU_STR("reply")), "json");
+    request.query = SLU_STR("Format=YAML");
+    vars.count = 0;
+    slu_table_take_reply(stratus, &request, &arena, &vars);
+    assert_str(slu_vars_get(&vars, SLU_STR("reply")), "xml");
     request.query = SLU_STR("%zz");
     vars.count = 0;
     slu_table_take_reply(stratus, &request, &arena, &vars);
