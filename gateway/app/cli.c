@@ -105,10 +105,12 @@ static const struct command commands[] = {
      "JSON line a request. FILE holds secret keys; use ones that may be seen.\n",
      explain_options},
     {"map", "[FILE|-]", 0, 1, slu_cli_map, "translate a document, offline",
-     "Reads a JSON document from FILE or standard input and prints {\"document\":…,\"loss\":[…]}.\n"
-     "Nothing is sent. Documents of a parameter-style API are flat objects of strings. What "
-     "cannot\n"
-     "be carried is a mistake (exit code 1), unless --lenient is given.\n",
+     "Reads a JSON document from FILE or standard input, takes it from one dialect to another (or\n"
+     "from or to the canonical form), and prints {\"document\":…,\"loss\":[…]}. Nothing is sent.\n"
+     "Documents of a parameter-style API are flat objects of strings; a list's reply is "
+     "canonically\n"
+     "an array. What cannot be carried, or what only the first dialect knows, is a mistake (exit\n"
+     "code 1), unless --lenient is given; in replies it is always listed under loss.\n",
      map_options},
     {"sandbox", "", 0, 0, slu_cli_sandbox, "play every cloud there is a table for",
      "Serves, for each mapping table in the order of their names, a door over the built-in memory\n"

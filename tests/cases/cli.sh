@@ -155,6 +155,23 @@ try 0 "map --from otc-vpc --to otc-vpc --operation get --side reply" '"odd": 0.1
 try 0 "map --from otc-vpc --to alibaba-vpc --operation get --side reply" "/native/odd" \
     "only the dialect it came from" '"reply"'
 
+# From dialect to dialect: a list as a whole, a create in the other cloud's words, and what does not travel.
+try 0 "map --help" "from one dialect to another" "--parameter"
+cat >"$folder/in" <<'END'
+{"flow_logs": [{"id": "f6d1d2c5-0f7b-4e7c-8f6c-2f5f5d1f9a10", "name": "one", "status": "ACTIVE", "admin_state": true},
+ {"id": "f6d1d2c5-0f7b-4e7c-8f6c-2f5f5d1f9a11", "name": "two", "status": "DOWN", "admin_state": false}]}
+END
+try 0 "map --from otc-vpc --to otc-er --operation list --side reply" '"one"' '"two"' '"available"'
+cat >"$folder/in" <<'END'
+{"FlowLogName": "edge", "ResourceType": "VSwitch", "ResourceId": "vsw-1", "TrafficType": "All",
+ "ProjectName": "flow-project", "LogStoreName": "flow-store", "TrafficPath.1": "all"}
+END
+try 1 "map --from alibaba-vpc --to otc-vpc --operation create" "/destination/type" "/resource_id" \
+    "/native/TrafficPath.1" "only the dialect it came from"
+sed 's/VSwitch/Switch/' "$folder/in" >"$folder/in2" && mv "$folder/in2" "$folder/in"
+try 1 "map --from alibaba-vpc --to otc-vpc --operation create" "/ResourceType" "!/resource_type"
+try 1 "map --from canonical --to otc-vpc --operation get" "no document in the request of get"
+
 # sandbox: what it refuses
 try 1 "sandbox --listen 0.0.0.0" "--access-key" "--secret-key-file"
 try 1 "sandbox --listen 0.0.0.0 --access-key x" "--secret-key-file"
