@@ -111,6 +111,26 @@ static struct slu_value *request_schema(struct writer *w, enum slu_operation ope
     return slu_table_json_schema(NULL, operation, &whose, w->arena);
 }
 
+/* A flow log, and where it shall be. */
+static struct slu_value *several_schema(struct writer *w)
+{
+    struct slu_value *schema = request_schema(w, SLU_OP_CREATE);
+    struct slu_value *properties = slu_value_member(schema, "properties");
+    struct slu_value *targets = slu_put_object(w->arena, properties, "targets");
+    struct slu_value *policy = slu_put_object(w->arena, properties, "policy"), *words;
+
+    slu_put_text(w->arena, targets, "type", "array");
+    slu_put_int(w->arena, targets, "minItems", 1);
+    slu_put_text(w->arena, slu_put_object(w->arena, targets, "items"), "type", "string");
+    words = slu_put_array(w->arena, policy, "enum");
+    slu_add_text(w->arena, words, "best_effort");
+    slu_add_text(w->arena, words, "all");
+    slu_put_text(w->arena, policy, "description",
+                 "all: what was created is undone when one target fails; default best_effort");
+    slu_add_text(w->arena, slu_value_member(schema, "required"), "targets");
+    return schema;
+}
+
 static void put_required(struct writer *w, struct slu_value *schema, const char *const *names)
 {
     struct slu_value *list = slu_value_new(w->arena, SLU_ARRAY);
@@ -203,6 +223,15 @@ static const char *const dialect[][3] = {
     {"members", "object", "Canonical pointer -> how create, update and reply carry it: words, limits, cannot with the reason"},
     {"errors", "array", "The canonical codes that its errors become"},
     {NULL, NULL, NULL}};
+static const char *const flow_logs[][3] = {
+    {"flow_logs", "array", "Of this page, each as GET of one answers it"},
+    {"next_page_token", "", "For the next page; null on the last"},
+    {"loss", "array", "What of the clouds' answers could not be carried"},
+    {"errors", "array", "Over several targets: those that failed, each with target, status, code, retryable"},
+    {NULL, NULL, NULL}};
+static const char *const several[][3] = {
+    {"results", "array", "For each target: target, outcome (created, failed, undone, undo_failed), flow_log, id, error"},
+    {NULL, NULL, NULL}};
 static const char *const translation[][3] = {
     {"from", "string", "A dialect, or canonical"},
     {"to", "string", "A dialect, or canonical"},
@@ -249,6 +278,9 @@ static void put_schemas(struct writer *w, struct slu_value *root)
     slu_put_text(w->arena, slu_put_object(w->arena, schemas, "object"), "type", "object");
     slu_value_put(schemas, SLU_STR("dialects"), simple_schema(w, dialects));
     slu_value_put(schemas, SLU_STR("dialect"), simple_schema(w, dialect));
+    slu_value_put(schemas, SLU_STR("several_request"), several_schema(w));
+    slu_value_put(schemas, SLU_STR("flow_logs"), simple_schema(w, flow_logs));
+    slu_value_put(schemas, SLU_STR("several"), simple_schema(w, several));
     slu_value_put(schemas, SLU_STR("translation"), simple_schema(w, translation));
     slu_value_put(schemas, SLU_STR("translated"), simple_schema(w, translated));
     slu_put_text(w->arena, targets, "type", "object");
@@ -280,11 +312,41 @@ static void put_query(struct writer *w, struct slu_value *list, const char *name
     } known[] = {
         {"dry_run", "boolean", "Answer what would be sent, and send nothing"},
         {"operation", "string", "create (the default) or update, whose body is a merge patch"},
+        {"replace", "boolean",
+         "Where the cloud changes nothing, make a new flow log and delete this one"},
+        {"page_size", "integer", "Flow logs on a page, 1 to 1000"},
+        {"page_token", "string", "next_page_token of the page before"},
+        {"targets", "string", "Names of targets, joined by commas; all of them by default"},
     };
 
     for (size_t i = 0; i < SLU_COUNT(known); i++)
         if (strcmp(known[i].name, name) == 0)
             put_parameter(w, list, slu_str_of(name), "query", known[i].type, known[i].help);
+}
+
+/* "destination.group" for "/destination/group". */
+static struct slu_str dotted(struct slu_arena *arena, const char *pointer)
+{
+    size_t length = strlen(pointer + 1);
+    char *name = slu_arena_get(arena, length + 1);
+
+    for (size_t i = 0; name && i < length; i++)
+        name[i] = pointer[i + 1] == '/' ? '.' : pointer[i + 1];
+    return (struct slu_str){name, name ? length : 0};
+}
+
+/* Exact filters by member; tags as well, whose names are not known here (tags.KEY). */
+static void put_filters(struct writer *w, struct slu_value *list)
+{
+    size_t count;
+    const struct slu_member *members = slu_flow_log_members(&count);
+
+    for (size_t i = 0; i < count; i++) {
+        if (slu_filter_member(slu_str_of(members[i].pointer)))
+            put_parameter(w, list, dotted(w->arena, members[i].pointer), "query",
+                          type_words[members[i].type],
+                          "Only flow logs whose member has this value; tags as tags.KEY");
+    }
 }
 
 static void put_parameters(struct writer *w, struct slu_value *operation,
@@ -302,6 +364,11 @@ static void put_parameters(struct writer *w, struct slu_value *operation,
     }
     for (const char *const *name = route->parameters; list && *name; name++)
         put_query(w, list, *name);
+    if (list && route->filters)
+        put_filters(w, list);
+    if (list && (strcmp(route->method, "PATCH") == 0 || strcmp(route->method, "DELETE") == 0))
+        put_parameter(w, list, SLU_STR("If-Match"), "header", "string",
+                      "The ETag of the flow log as it was read; 412 when it has changed since");
     if (list && route->writes)
         put_parameter(
             w, list, SLU_STR("Prefer"), "header", "string",
@@ -329,29 +396,53 @@ static void put_replies(struct writer *w, struct slu_value *operation,
     good = object(w);
     slu_value_put(responses, slu_arena_str(w->arena, slu_str_of(status)), good);
     slu_put_text(w->arena, good, "description", route->summary);
-    put_content(w, good, "application/json", route->reply);
+    if (route->status != 204)
+        put_content(w, good, "application/json", route->reply);
+    if (strcmp(route->reply, "several") == 0) {
+        slu_value_put(responses, SLU_STR("207"), slu_value_copy(w->arena, good));
+    }
     bad = slu_put_object(w->arena, responses, "default");
     slu_put_text(w->arena, bad, "description", "What went wrong");
     put_content(w, bad, "application/problem+json", "problem");
 }
 
+/* Path items have methods in lower case. */
+static const char *method_name(struct slu_arena *arena, const char *method)
+{
+    size_t length = strlen(method);
+    char *name = slu_arena_get(arena, length + 1);
+
+    for (size_t i = 0; name && i <= length; i++)
+        name[i] = slu_ascii_lower(method[i]);
+    return name ? name : "";
+}
+
+static void put_body(struct writer *w, struct slu_value *operation, const struct slu_route *route)
+{
+    struct slu_value *body = slu_put_object(w->arena, operation, "requestBody"), *media;
+
+    slu_put_bool(w->arena, body, "required", true);
+    put_content(w, body, "application/json", route->body);
+    if (strcmp(route->method, "PATCH") != 0)
+        return;
+    media =
+        slu_put_object(w->arena, slu_value_member(body, "content"), "application/merge-patch+json");
+    put_ref(w, slu_put_object(w->arena, media, "schema"), route->body);
+}
+
 static void put_route(struct writer *w, struct slu_value *paths, const struct slu_route *route)
 {
-    struct slu_value *path = slu_value_find(paths, slu_str_of(route->path)), *operation, *body;
+    struct slu_value *path = slu_value_find(paths, slu_str_of(route->path)), *operation;
 
     if (!path)
         path = slu_put_object(w->arena, paths, route->path);
-    operation =
-        slu_put_object(w->arena, path, slu_str_is(SLU_STR("GET"), route->method) ? "get" : "post");
+    operation = slu_put_object(w->arena, path, method_name(w->arena, route->method));
     slu_put_text(w->arena, operation, "summary", route->summary);
     put_parameters(w, operation, route);
     if (route->open)
         slu_value_put(operation, SLU_STR("security"), slu_value_new(w->arena, SLU_ARRAY));
-    if (route->body) {
-        body = slu_put_object(w->arena, operation, "requestBody");
-        slu_value_put(body, SLU_STR("required"), slu_value_bool(w->arena, true));
-        put_content(w, body, "application/json", route->body);
-    }
+    if (route->body)
+        put_body(w, operation, route);
     put_replies(w, operation, route);
 }
 

@@ -19,6 +19,8 @@ ROUTERS = {"att": {"resource_type": "router_attachment", "resource_id": ATTACHME
            "else": {"resource_type": "router_attachment", "resource_id": ATTACHMENT, "parent_id": VPC}}
 KEYS = {"access_key": {"value": "AK"}, "secret_key": {"value": "not-a-secret"}}
 
+AWS = {"name": "edge-reject", "resource_type": "vpc", "resource_id": "vpc-0a1b2c3d4e5f60718", "traffic_type": "reject",
+       "destination": {"type": "s3", "arn": "arn:aws:s3:::bucket"}}
 NIMBUS = {"name": "nimbus-log", "resource_type": "vpc", "resource_id": "n-1", "parent_id": "net-1",
           "destination": {"type": "cloudwatch", "group": "outer", "stream": "inner"}}
 CIRRUS = {"name": "cirrus-log", "resource_type": "vpc", "resource_id": "1",
@@ -78,6 +80,13 @@ def targets():
             {"prod": {"resource_type": "vpc", "resource_id": "vpc-1"},
              "bad": {"resource_type": "vpc", "resource_id": "1"}},
             {"sec": ali["destination"]})), [ali, {**ali, "tags": {"a": "b"}}]),
+        "aws": ({"dialect": "aws-ec2", "endpoint": NOWHERE, "parameters": {"region": "eu-central-1"},
+                 "credentials": {"scheme": "aws4-hmac-sha256", **KEYS}, **aliased(
+                     {"prod": {"resource_type": "vpc", "resource_id": "vpc-1"},
+                      "hub": {"resource_type": "router_attachment", "resource_id": "tgw-attach-1"}},
+                     {"bucket": AWS["destination"], "bad": {"type": "lts"},
+                      "watch": {"type": "cloudwatch", "group": "g", "role": "arn:aws:iam::1:role/r"}})},
+                [AWS, {**AWS, "destination": {"type": "cloudwatch", "group": "g", "role": "arn:r"}}]),
         "nimbus": (imaginary("nimbus", **aliased(
             {"prod": {"resource_type": "vpc", "resource_id": "n-1"},
              "whole": {"resource_type": "vpc", "resource_id": "n-1", "parent_id": "net-1"}},
