@@ -276,6 +276,8 @@ static bool fill_vars(struct slu_job *job)
                 slu_vars_set(job->vars, SLU_STR("reply"), job->target->reply));
     }
     job->vars->page = job->asking == SLU_OP_LIST ? &job->page : NULL;
+    if (!job->id.p && job->dry_run) /* the cloud would have given it before */
+        return good && slu_vars_set(job->vars, SLU_STR("id"), SLU_STR("{id}"));
     return good && (!job->id.p || slu_vars_set(job->vars, SLU_STR("id"), job->id));
 }
 

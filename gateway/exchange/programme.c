@@ -149,7 +149,9 @@ static void complete_wholes(struct slu_job *job)
 
 static enum prepared change(struct slu_job *job)
 {
-    job->changes = slu_merge_changes(job->arena, job->before, job->canonical);
+    /* A dry run knows of nothing that holds already: it shows all that is named. */
+    job->changes = job->dry_run ? slu_value_copy(job->arena, job->canonical)
+                                : slu_merge_changes(job->arena, job->before, job->canonical);
     if (!job->changes)
         return REFUSED;
     complete_wholes(job);

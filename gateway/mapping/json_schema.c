@@ -739,6 +739,14 @@ static struct slu_value *switch_schema(struct assembly *a, uint8_t slot)
     return object;
 }
 
+/* Nothing in it would be nothing to change. */
+static struct slu_value *not_empty(struct assembly *a, struct slu_value *object)
+{
+    forbid_null(a, object);
+    slu_put_int(a->schema.arena, object, "minProperties", 1);
+    return object;
+}
+
 /* What an update may say of a member, or NULL when it cannot be changed. */
 static struct slu_value *change_schema(struct assembly *a, uint8_t slot)
 {
@@ -750,17 +758,39 @@ static struct slu_value *change_schema(struct assembly *a, uint8_t slot)
     if (!table)
         return slu_schema_member(&a->schema, slot);
     if (slot == a->native)
-        return slu_table_main_step(table, SLU_OP_UPDATE, SLU_REQUEST) ? native_schema(a) : NULL;
+        return slu_table_main_step(table, SLU_OP_UPDATE, SLU_REQUEST)
+                   ? not_empty(a, native_schema(a))
+                   : NULL;
     if (!(a->schema.rows->covered >> slot & 1))
         return slu_table_mutable(table, table->slots[slot].pointer) ? switch_schema(a, slot) : NULL;
     object = slu_schema_member(&a->schema, slot);
+    if (a->schema.members[slot].type == SLU_MEMBER_TEXTS && slu_table_in_parts(table))
+        return not_empty(a, object); /* its members are cleared by their names */
     if (!is_clearable(a, slot))
         forbid_null(a, object);
     return object;
 }
 
+/* What starts enabled on the cloud can be made and then be switched off. */
+static struct slu_value *enabled_schema(struct assembly *a, uint8_t slot)
+{
+    struct slu_value *object = slu_schema_member(&a->schema, slot);
+    struct slu_value *words = slu_value_member(object, "enum");
+
+    if (!words || a->schema.rows->covered >> slot & 1 ||
+        !slu_table_serves(a->schema.table, SLU_OP_DISABLE))
+        return object;
+    slu_value_append(words, slu_value_bool(a->schema.arena, false));
+    slu_value_set(object, SLU_STR("description"),
+                  slu_value_string(a->schema.arena, slu_str_of(a->schema.members[slot].help)));
+    return object;
+}
+
 static struct slu_value *member_schema(struct assembly *a, uint8_t slot)
 {
+    if (a->schema.table && a->schema.operation == SLU_OP_CREATE &&
+        strcmp(a->schema.members[slot].pointer, "/enabled") == 0)
+        return enabled_schema(a, slot);
     if (a->schema.operation == SLU_OP_UPDATE)
         return slot == a->destination ? of_type(a, "object") : change_schema(a, slot);
     if (slot == a->resources.slot)
@@ -768,6 +798,14 @@ static struct slu_value *member_schema(struct assembly *a, uint8_t slot)
     if (slot == a->destinations.slot)
         return alias_schema(a, &a->destinations);
     return slot == a->native ? native_schema(a) : slu_schema_member(&a->schema, slot);
+}
+
+/* A destination of which nothing can be changed. */
+static bool says_nothing(const struct assembly *a, const struct slu_value *object)
+{
+    const struct slu_value *properties = slu_value_member(object, "properties");
+
+    return a->schema.operation == SLU_OP_UPDATE && properties && properties->count == 0;
 }
 
 static void put_members(struct assembly *a, struct slu_value *object, uint8_t outer)
@@ -781,10 +819,10 @@ static void put_members(struct assembly *a, struct slu_value *object, uint8_t ou
         if (!here || !a->schema.members[i].in_request)
             continue;
         one = member_schema(a, i);
-        if (one)
-            slu_value_put(properties, slu_str_of(name_of(&a->schema, i)), one);
-        if (i == a->destination)
+        if (one && i == a->destination)
             put_members(a, one, i);
+        if (one && !says_nothing(a, one))
+            slu_value_put(properties, slu_str_of(name_of(&a->schema, i)), one);
     }
     slu_put_bool(a->schema.arena, object, "additionalProperties", false);
 }

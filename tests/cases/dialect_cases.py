@@ -9,7 +9,7 @@ from bodies import CANONICAL, DIALECTS, GROUP, STREAM, VPC, but, problem
 from gateway import PROJECT
 from schema_world import World
 
-EVERY = 9  # one body in so many: Python's validator is slow, and tests/schemas takes them all
+EVERY = 4  # one body in so many: Python's validator is slow, and tests/schemas takes them all
 NATIVE = {"flow_log": {"name": "edge-reject", "description": "rejected traffic of the edge",
                        "resource_type": "vpc", "resource_id": VPC, "traffic_type": "reject",
                        "log_group_id": GROUP, "log_topic_id": STREAM}}
@@ -27,23 +27,26 @@ def world(binary):
         made.done()
 
 
-def compare(w, name):
-    schema = w.schema(name)
+def compare(w, name, change=False):
+    schema = w.schema(name, "?operation=update" if change else "")
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
     taken = 0
-    bodies = w.bodies(name, mixed=300)
+    bodies = w.patches(name) if change else w.bodies(name, mixed=300)
     for body in bodies[:12] + bodies[12::EVERY]:
-        takes, why = w.takes(name, body)
+        takes, why = w.takes(name, body, change)
         taken += takes
         assert takes == validator.is_valid(body), (
             takes, why, [e.message for e in validator.iter_errors(body)], body)
-    assert taken > 20, taken
+    assert taken > 5, taken
 
 
 def case_schemas_take_what_the_gateway_takes(w):
     for name in w.targets:
         yield name, lambda name=name: compare(w, name)
+    for name in w.targets:
+        if name != "opened":  # without its router's id no call but a create can be made there
+            yield f"changes of {name}", lambda name=name: compare(w, name, change=True)
 
 
 def case_a_schema_is_a_form(w):
@@ -62,7 +65,7 @@ def case_a_schema_is_a_form(w):
 def case_a_schema_of_changes(w):
     changes = w.schema("net", "?operation=update")
     assert "required" not in changes, changes
-    assert set(changes["properties"]) == {"name", "description", "enabled", "destination", "native"}
+    assert set(changes["properties"]) == {"name", "description", "enabled", "native"}
     assert changes["properties"]["enabled"]["type"] == "boolean", changes
     problem(w.gateway.call("GET", "/v1/targets/net/schema?operation=delete"), 400, "bad_parameter")
     problem(w.gateway.call("GET", "/v1/targets/none/schema"), 404, "not_found")
@@ -168,7 +171,7 @@ def case_orders_that_are_wrong(w):
     for pointer, order in wrong.items():
         yield pointer, lambda order=order, pointer=pointer: expect(w, order, 400, pointer)
     yield "no such document", lambda: expect(w, {**good, "operation": "get"}, 422, "/to")
-    yield "no object", lambda: expect(w, [], 400, "")
+    yield "no object", lambda: expect(w, [], 422, "")
 
 
 def expect(w, order, status, pointer):

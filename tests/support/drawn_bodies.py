@@ -133,3 +133,14 @@ def bodies(good, table, aliases, seed, mixed):
             member, value = draw.choice(changes)
             body = without(body, member) if draw.random() < 0.2 else put(body, member, value)
         yield body
+
+
+def patches(table):
+    """Merge patches that name one member, or nothing at all. Not among them is what says nothing of a
+    member (an empty object, a null alias): alone it is refused, beside others it is let through."""
+    yield from [{}, [], None, "x", 7]
+    for member, value in values(table, {"resources": [], "destinations": []}):
+        last = member.split("/")[-1]
+        if value == {} or (value is None and last in ("resource_alias", "alias", "destination")):
+            continue
+        yield put({}, member, value)
