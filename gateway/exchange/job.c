@@ -257,6 +257,29 @@ static struct slu_arena *act_arena(struct slu_job *job)
     return job->paging ? &job->page_arena : job->arena;
 }
 
+/* A parameter that the target leaves to the flow log, for the calls that do not carry the member.
+ */
+static bool fill_given(struct slu_job *job)
+{
+    const struct slu_table_parameter *all;
+    size_t count = slu_table_parameters(job->target->table, &all);
+    bool good = true;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct slu_value *value;
+        struct slu_path path;
+
+        if (!all[i].member.n || slu_vars_get(job->vars, all[i].name).p)
+            continue;
+        if (!slu_path_read(job->arena, all[i].member, &path))
+            return false;
+        value = slu_path_get(&path, job->canonical);
+        if (slu_value_is(value, SLU_STRING))
+            good = good && slu_vars_set(job->vars, all[i].name, value->text);
+    }
+    return good;
+}
+
 /* The native operation's vars: the target's parameters and what is known of the flow log. */
 static bool fill_vars(struct slu_job *job)
 {
@@ -273,7 +296,8 @@ static bool fill_vars(struct slu_job *job)
                slu_vars_set(job->vars, SLU_STR("request_id"), job->request_id) &&
                slu_vars_set(job->vars, SLU_STR("token"), job->request_id) &&
                (!job->target->reply.n ||
-                slu_vars_set(job->vars, SLU_STR("reply"), job->target->reply));
+                slu_vars_set(job->vars, SLU_STR("reply"), job->target->reply)) &&
+               fill_given(job);
     }
     job->vars->page = job->asking == SLU_OP_LIST ? &job->page : NULL;
     if (!job->id.p && job->dry_run) /* the cloud would have given it before */
