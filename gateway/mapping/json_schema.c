@@ -348,14 +348,11 @@ static void refuse_place(struct assembly *a, struct slu_value *native, const str
     }
 }
 
-/* "Tag.1.Key": the numbers that slu_indexed_number() knows. */
-static void refuse_indexed(struct assembly *a, struct slu_value *native, struct slu_str prefix)
+/* "^Tag\\x2e": what the names of a member begin with. */
+static struct slu_str begins_with(struct assembly *a, struct slu_str prefix)
 {
-    struct slu_value *patterns = slu_value_member(native, "patternProperties");
     struct slu_str pattern = SLU_STR("^");
 
-    if (!patterns)
-        patterns = slu_put_object(a->schema.arena, native, "patternProperties");
     for (size_t i = 0; i < prefix.n; i++) {
         char c = prefix.p[i];
         bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
@@ -363,9 +360,63 @@ static void refuse_indexed(struct assembly *a, struct slu_value *native, struct 
         pattern = slu_arena_printf(a->schema.arena, plain ? "%.*s%c" : "%.*s\\x%02x",
                                    SLU_FMT(pattern), (unsigned char)c);
     }
-    pattern = slu_arena_join(a->schema.arena, pattern, SLU_STR("\\.(?:[1-9][0-9]{0,2}|1000)\\."));
+    return pattern;
+}
+
+static void set_pattern(struct assembly *a, struct slu_value *native, struct slu_str pattern,
+                        struct slu_value *rule)
+{
+    struct slu_value *patterns = slu_value_member(native, "patternProperties");
+
+    if (!patterns)
+        patterns = slu_put_object(a->schema.arena, native, "patternProperties");
     if (patterns)
-        slu_value_set(patterns, pattern, refused(a));
+        slu_value_set(patterns, pattern, rule);
+}
+
+/* "Tag.1.Key": the numbers that slu_indexed_number() knows. */
+static void refuse_indexed(struct assembly *a, struct slu_value *native, struct slu_str prefix)
+{
+    set_pattern(a, native,
+                slu_arena_join(a->schema.arena, begins_with(a, prefix),
+                               SLU_STR("\\.(?:[1-9][0-9]{0,2}|1000)\\.")),
+                refused(a));
+}
+
+/* The values of a refused parameter that mean nothing, in every spelling that becomes their text.
+ */
+static struct slu_value *let_through(struct assembly *a, const struct slu_refusal *refusal)
+{
+    struct slu_value *object = new_object(a), *list;
+
+    if (refusal->unless_count == 0)
+        return refused(a);
+    list = slu_put_array(a->schema.arena, object, "enum");
+    for (size_t i = 0; i < refusal->unless_count; i++) {
+        struct slu_str text = refusal->unless[i];
+
+        slu_add_str(a->schema.arena, list, text);
+        if (slu_str_is(text, "true") || slu_str_is(text, "false"))
+            slu_value_append(list, slu_value_bool(a->schema.arena, text.n == 4));
+        else if (slu_number_valid(text))
+            slu_value_append(list, slu_value_number(a->schema.arena, text));
+    }
+    return object;
+}
+
+/* Parameters that the table refuses by name. */
+static void refuse_unserved(struct assembly *a, struct slu_value *native)
+{
+    struct slu_value *properties = slu_value_member(native, "properties");
+
+    for (size_t i = 0; i < a->schema.table->refusal_count; i++) {
+        const struct slu_refusal *refusal = &a->schema.table->refusals[i];
+
+        if (refusal->star)
+            set_pattern(a, native, begins_with(a, refusal->name), let_through(a, refusal));
+        else if (properties && !slu_value_find(properties, refusal->name))
+            slu_value_put(properties, refusal->name, let_through(a, refusal));
+    }
 }
 
 static void refuse_named(struct assembly *a, struct slu_value *native, struct slu_str name)
@@ -412,6 +463,7 @@ static struct slu_value *native_schema(struct assembly *a)
     if (!table || !table->flat || !native)
         return native;
     refuse_filled(a, native);
+    refuse_unserved(a, native);
     values = slu_put_object(a->schema.arena, native, "additionalProperties");
     types = slu_put_array(a->schema.arena, values, "type");
     slu_add_text(a->schema.arena, types, "string");

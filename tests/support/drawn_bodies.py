@@ -49,6 +49,10 @@ def native_members(table):
             yield {steps[0]: {steps[1]: {}}}
     for scheme in table["transport"].get("signing", []):
         names.update(scheme.get("own", []), scheme.get("query", {}))
+    for one in table["transport"].get("refuse", []):
+        names.update((one["parameter"].replace("*", "2"), one["parameter"].replace("*", "")))
+        for value in (*one.get("unless", []), True, False, "true", "false", 0):
+            yield {one["parameter"].replace("*", "2"): value}
     for operation in table["operations"].values():
         for step in operation["steps"]:
             names.update(step.get("query", {}))
@@ -137,10 +141,14 @@ def bodies(good, table, aliases, seed, mixed):
 
 def patches(table):
     """Merge patches that name one member, or nothing at all. Not among them is what says nothing of a
-    member (an empty object, a null alias): alone it is refused, beside others it is let through."""
+    member (an empty object, a null alias, a parameter that means nothing): alone it is refused,
+    beside others it is let through."""
+    nothing = [one["parameter"] for one in table["transport"].get("refuse", []) if "unless" in one]
     yield from [{}, [], None, "x", 7]
     for member, value in values(table, {"resources": [], "destinations": []}):
         last = member.split("/")[-1]
         if value == {} or (value is None and last in ("resource_alias", "alias", "destination")):
+            continue
+        if member == "native" and isinstance(value, dict) and set(value) & set(nothing):
             continue
         yield put({}, member, value)
