@@ -92,6 +92,31 @@ enum slu_step slu_rest_dialect(struct slu_exchange *x)
 
 /* ---- what a target takes ---- */
 
+static void put_aliases(struct slu_exchange *x, struct slu_value *object, const char *name,
+                        const struct slu_alias *aliases, size_t count)
+{
+    struct slu_value *list = slu_put_array(x->arena, object, name);
+
+    for (size_t i = 0; i < count; i++)
+        slu_add_str(x->arena, list, aliases[i].name);
+}
+
+/* Names of targets have no character that a path would have to escape. */
+void slu_rest_abilities(struct slu_exchange *x, const struct slu_target *target,
+                        struct slu_value *document)
+{
+    struct slu_value *links;
+
+    put_aliases(x, document, "resources", target->resources, target->resource_count);
+    put_aliases(x, document, "destinations", target->destinations, target->destination_count);
+    links = slu_put_object(x->arena, document, "links");
+    slu_put_str(x->arena, links, "schema",
+                slu_arena_printf(x->arena, "/v1/targets/%.*s/schema", SLU_FMT(target->name)));
+    if (target->table)
+        slu_put_str(x->arena, links, "dialect",
+                    slu_arena_printf(x->arena, "/v1/dialects/%.*s", SLU_FMT(target->dialect)));
+}
+
 /* Which request it shall be about: a create, unless the query says update. */
 static bool read_which(struct slu_exchange *x, enum slu_operation *ret_operation)
 {

@@ -253,11 +253,15 @@ static void put_schemas(struct writer *w, struct slu_value *root)
                                              {"code", "string", "As in a problem"},
                                              {"detail", "string", "What is wrong and what to do"},
                                              {NULL, NULL, NULL}};
-    static const char *const target[][3] = {{"name", "string", "As configured"},
-                                            {"dialect", "string", "The mapping table it speaks by"},
-                                            {"title", "string", "For people"},
-                                            {"operations", "array", "What can be done with it"},
-                                            {NULL, NULL, NULL}};
+    static const char *const target[][3] = {
+        {"name", "string", "As configured"},
+        {"dialect", "string", "The mapping table it speaks by"},
+        {"title", "string", "For people"},
+        {"operations", "array", "What can be done with it"},
+        {"resources", "array", "Names for resource_alias"},
+        {"destinations", "array", "Names for the alias of a destination"},
+        {"links", "object", "schema, and dialect if any"},
+        {NULL, NULL, NULL}};
     struct slu_value *schemas =
         slu_put_object(w->arena, slu_put_object(w->arena, root, "components"), "schemas");
     struct slu_value *targets = slu_put_object(w->arena, schemas, "targets"), *list, *reply, *loss;

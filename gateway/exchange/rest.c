@@ -522,6 +522,7 @@ static struct slu_value *target_document(struct slu_exchange *x, const struct sl
                              slu_value_string(x->arena, slu_str_of(slu_operation_name(operation))));
     }
     slu_value_put(document, SLU_STR("operations"), operations);
+    slu_rest_abilities(x, target, document);
     return document;
 }
 

@@ -63,6 +63,9 @@ struct slu_str slu_page_token(struct slu_exchange *x, const struct slu_list_ask 
 enum slu_step slu_rest_dialects(struct slu_exchange *x);
 enum slu_step slu_rest_dialect(struct slu_exchange *x);
 enum slu_step slu_rest_schema(struct slu_exchange *x);
+/* The names that stand for resources and destinations on this target, and where more is told. */
+void slu_rest_abilities(struct slu_exchange *x, const struct slu_target *target,
+                        struct slu_value *document);
 /* Takes the body of a translation. */
 enum slu_step slu_rest_translate(struct slu_exchange *x);
 

@@ -71,6 +71,29 @@ def case_a_schema_of_changes(w):
     problem(w.gateway.call("GET", "/v1/targets/none/schema"), 404, "not_found")
 
 
+def case_a_target_tells_its_names(w):
+    said = w.gateway.call("GET", "/v1/targets/net").json()
+    assert said["resources"] == ["prod", "bad"] and said["destinations"] == ["sec", "half"], said
+    assert said["links"] == {"schema": "/v1/targets/net/schema", "dialect": "/v1/dialects/otc-vpc"}, said
+    for link in said["links"].values():
+        assert w.gateway.call("GET", link).status == 200, link
+    said = {one["name"]: one for one in w.gateway.call("GET", "/v1/targets").json()["targets"]}
+    assert said["mem"]["links"] == {"schema": "/v1/targets/mem/schema"}, said["mem"]
+    assert "disable" not in said["aws"]["operations"], said["aws"]
+
+
+def case_openapi_is_sound(w):
+    said = w.gateway.call("GET", "/openapi.json", key=None).json()
+    schemas = said["components"]["schemas"]
+    for schema in schemas.values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    text = json.dumps(said)
+    for name in set(text.split("#/components/schemas/")[1:]):
+        assert name.split('"')[0] in schemas, name[:60]
+    methods = {method for path in said["paths"].values() for method in path}
+    assert {"get", "post", "patch", "delete"} <= methods, methods
+
+
 def case_dialects_are_listed(w):
     said = w.gateway.call("GET", "/v1/dialects", key="reader").json()
     names = {one["dialect"]: one for one in said["dialects"]}
