@@ -23,12 +23,13 @@ def cell(client, target, seen):
     return f"life; refused: {', '.join(lost)}" if lost else "whole life"
 
 
-def version(client):
-    lock = json.loads((ROOT / "tests/clients/package.json").read_text())["dependencies"]
-    for package, pinned in lock.items():
-        if f"`{package}`" in CLIENTS[client]["title"]:
-            return " " + pinned
-    return ""
+def title(client):
+    """The client's name, with the version that is pinned."""
+    text = CLIENTS[client]["title"]
+    pinned = json.loads((ROOT / "tests/clients/package.json").read_text())["dependencies"]
+    for package, version in pinned.items():
+        text = text.replace(f"`{package}`", f"`{package}` {version}")
+    return text
 
 
 def reasons(seen):
@@ -55,8 +56,8 @@ def reason(table, pointer):
 def draw(seen):
     lines = ["| client | " + " | ".join(f"→ `{target}`" for target in TARGETS) + " |",
              "| --- |" + " --- |" * len(TARGETS)]
-    for client, known in CLIENTS.items():
-        lines.append(f"| {known['title']}{version(client)} | "
+    for client in CLIENTS:
+        lines.append(f"| {title(client)} | "
                      + " | ".join(cell(client, target, seen) for target in TARGETS) + " |")
     return "\n".join([*lines, "", *reasons(seen)])
 
