@@ -316,6 +316,15 @@ enum slu_tokens_state slu_tokens_take(struct slu_tokens *tokens, const struct sl
     return state;
 }
 
+/* Rounded up, so that a short life too leaves time between a renewal and the end; but a token of a
+ * single second is not renewed as soon as it comes. */
+static int64_t renewed_before(int64_t life_s)
+{
+    int64_t tenth_s = (life_s + 8) / 10;
+
+    return tenth_s < RENEW_MOST_S ? tenth_s : RENEW_MOST_S;
+}
+
 static bool replace(struct slu_tokens *tokens, struct slu_tokens_entry *entry,
                     const struct slu_token *token, int64_t now_s, struct slu_fault *fault)
 {
@@ -332,7 +341,7 @@ static bool replace(struct slu_tokens *tokens, struct slu_tokens_entry *entry,
     drop_token(entry);
     entry->token = copy;
     entry->until_s = token->until_s;
-    entry->renew_s = token->until_s - (life_s / 10 < RENEW_MOST_S ? life_s / 10 : RENEW_MOST_S);
+    entry->renew_s = token->until_s - renewed_before(life_s);
     entry->generation = ++tokens->generations;
     entry->quiet_until_s = 0;
     entry->refused = (struct slu_fault){.kind = SLU_FAULT_NONE};

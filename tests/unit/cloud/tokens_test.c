@@ -121,7 +121,7 @@ static void test_renewed(void **state)
 {
     static const struct {
         int64_t life, before;
-    } lives[] = {{86400, 300}, {3000, 300}, {2990, 299}, {100, 10}, {9, 0}, {1, 0}};
+    } lives[] = {{86400, 300}, {3000, 300}, {2990, 299}, {100, 10}, {9, 1}, {6, 1}, {1, 0}};
     struct world *w = *state;
 
     for (size_t i = 0; i < SLU_COUNT(lives); i++) {
