@@ -323,15 +323,34 @@ static void compile_recovery(struct slu_compile *compile, const json_t *json, st
     plan->serialize_by = slu_ours_str(json, "serialize_by");
 }
 
+static void compile_views(struct slu_compile *compile, const json_t *list,
+                          enum slu_operation operation)
+{
+    struct slu_plan *plan = &compile->table->plans[operation];
+
+    if (list && operation != SLU_OP_LIST)
+        slu_table_wrong(
+            compile, slu_table_at(compile, "/operations/%s/views", slu_operation_name(operation)),
+            "only a list has views");
+    for (size_t i = 0; operation == SLU_OP_LIST && i < json_array_size(list); i++) {
+        struct slu_step *step = &plan->steps[plan->step_count + i];
+        struct slu_str at = slu_table_at(compile, "/operations/list/views/%zu", i);
+
+        compile_step(compile, json_array_get(list, i), step, at);
+        step->view = slu_view_compile(compile, json_array_get(list, i), step, at);
+        plan->view_count++;
+    }
+}
+
 static void compile_operation(struct slu_compile *compile, const json_t *json,
                               enum slu_operation operation)
 {
     struct slu_plan *plan = &compile->table->plans[operation];
     const json_t *steps = json_object_get(json, "steps");
-    size_t size = json_array_size(steps);
+    size_t size = json_array_size(steps), views = json_array_size(json_object_get(json, "views"));
 
     plan->served = true;
-    plan->steps = slu_table_array(compile, size, sizeof(struct slu_step));
+    plan->steps = slu_table_array(compile, size + views, sizeof(struct slu_step));
     if (!plan->steps)
         return;
     for (size_t i = 0; i < size; i++) {
@@ -343,6 +362,7 @@ static void compile_operation(struct slu_compile *compile, const json_t *json,
     compile_rows(compile, &plan->rows[SLU_REQUEST], operation, SLU_REQUEST);
     compile_rows(compile, &plan->rows[SLU_REPLY], operation, SLU_REPLY);
     find_lacking(compile->table, &plan->rows[SLU_REPLY]);
+    compile_views(compile, json_object_get(json, "views"), operation);
     compile_poll(compile, json_object_get(json, "poll"), plan);
     compile_recovery(compile, json, plan);
     compile_token(compile, json_object_get(json, "token"), plan,

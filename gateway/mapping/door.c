@@ -34,6 +34,8 @@ static bool join_params(struct visit *visit, const struct slu_params *form, stru
         all.items[all.count++] = form->items[i];
     visit->query = all;
     visit->flat = slu_params_to_value(visit->arena, &all, &mistakes);
+    if (visit->arena->failed)
+        return slu_fault_memory(fault);
     if (mistakes.first)
         return slu_fault_set(fault, SLU_FAULT_BAD_PARAMETER, "parameter",
                              "the parameter %.*s is given twice", SLU_FMT(mistakes.first->pointer));
@@ -365,7 +367,10 @@ static void try_step(const struct visit *visit, enum slu_operation operation, si
 static bool search_steps(const struct visit *visit, struct search *search, struct slu_fault *fault)
 {
     for (int i = 0; i < SLU_OP_COUNT && !search->found; i++)
-        for (size_t k = 0; k < visit->table->plans[i].step_count && !search->found; k++)
+        for (size_t k = 0;
+             k < visit->table->plans[i].step_count + visit->table->plans[i].view_count &&
+             !search->found;
+             k++)
             try_step(visit, (enum slu_operation)i, k, search);
     if (visit->arena->failed)
         return slu_fault_memory(fault);
@@ -426,7 +431,8 @@ bool slu_table_match(const struct slu_table *table, const struct slu_request *re
     rows = &table->plans[search.match.operation].rows[SLU_REQUEST];
     if ((visit.flat && !slu_refusals_take(table, step, rows, visit.flat, fault)) ||
         !all_known(&visit, step, fault) ||
-        !slu_page_take(table, step, &visit.query, arena, &search.match.vars, fault))
+        !slu_page_take(table, step, &visit.query, arena, &search.match.vars, fault) ||
+        (step->view && !slu_view_take(step->view, &visit.query, arena, &search.match.vars, fault)))
         return false;
     if (step->takes && table->flat)
         search.match.native = visit.flat;
@@ -517,7 +523,7 @@ bool slu_table_write_reply(const struct slu_table *table, enum slu_operation ope
     struct slu_mistakes mistakes;
     struct slu_run run;
 
-    slu_must(step < slu_table_steps(table, operation));
+    slu_must(step < table->plans[operation].step_count + table->plans[operation].view_count);
     slu_mistakes_init(&mistakes, arena);
     slu_run_init(&run, table, operation, SLU_REPLY, &table->plans[operation].steps[step], vars,
                  arena, losses, &mistakes);
@@ -526,6 +532,8 @@ bool slu_table_write_reply(const struct slu_table *table, enum slu_operation ope
     response.status = run.step->status[0];
     if (!run.step->gives && run.step->envelope_count == 0)
         return seal_empty(&run, &response, ret_response, fault);
-    return slu_response_seal(&run, slu_run_write_document(&run, canonical), &response, ret_response,
-                             fault);
+    return slu_response_seal(&run,
+                             run.step->view ? slu_view_document(&run, canonical)
+                                            : slu_run_write_document(&run, canonical),
+                             &response, ret_response, fault);
 }

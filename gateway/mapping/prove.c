@@ -322,10 +322,12 @@ static void prove_templates(struct slu_compile *compile, enum slu_operation oper
     const struct slu_table *table = compile->table;
     const struct slu_plan *plan = &table->plans[operation];
 
-    for (size_t i = 0; i < plan->step_count; i++) {
+    for (size_t i = 0; i < plan->step_count + plan->view_count; i++) {
         const struct slu_step *step = &plan->steps[i];
+        bool view = i >= plan->step_count;
         struct slu_str at =
-            slu_table_at(compile, "/operations/%s/steps/%zu", slu_operation_name(operation), i);
+            slu_table_at(compile, "/operations/%s/%s/%zu", slu_operation_name(operation),
+                         view ? "views" : "steps", view ? i - plan->step_count : i);
 
         prove_names(compile, &step->path, operation, i, SLU_REQUEST, at);
         prove_named(compile, &step->query, operation, i, at);

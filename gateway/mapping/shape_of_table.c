@@ -218,8 +218,21 @@ static const struct slu_shape_member filter_way_members[] = {
 OBJECT(filter_way, filter_way_members);
 LIST_OF(filters, filter_way, 1);
 
+MAP_OF(pointers, slu_shape_text);
+static const struct slu_shape_member view_filters_members[] = {
+    {"name", true, &slu_shape_text}, {"value", true, &slu_shape_text},
+    {"unsafe", false, &slu_shape_text}, {"members", true, &pointers}, {NULL, false, NULL}};
+OBJECT(view_filters, view_filters_members);
+static const struct slu_shape_member view_members[] = {
+    {"method", true, &slu_shape_text}, {"also", false, &texts}, {"path", true, &slu_shape_text},
+    {"action", false, &slu_shape_text}, {"query", false, &templates}, {"headers", false, &templates},
+    {"reply", true, &reply}, {"of", true, &slu_shape_text}, {"item", false, &envelope},
+    {"filters", false, &view_filters}, {"source", false, &text_or_texts}, {NULL, false, NULL}};
+OBJECT(view, view_members);
+LIST_OF(views, view, 1);
+
 static const struct slu_shape_member operation_members[] = {
-    {"steps", true, &steps}, {"paging", false, &paging}, {"filters", false, &filters}, {"poll", false, &poll}, {"find_by", false, &find_by},
+    {"steps", true, &steps}, {"views", false, &views}, {"paging", false, &paging}, {"filters", false, &filters}, {"poll", false, &poll}, {"find_by", false, &find_by},
     {"undo", false, &undo}, {"token", false, &token}, {"serialize_by", false, &slu_shape_text}, {NULL, false, NULL}};
 OBJECT(operation, operation_members);
 

@@ -76,7 +76,8 @@ enum { SLU_VARS_MOST = 24 };
 struct slu_vars {
     struct slu_str names[SLU_VARS_MOST], values[SLU_VARS_MOST];
     size_t count;
-    const struct slu_page *page; /* NULL: everything, without a word about pages */
+    const struct slu_page *page;      /* NULL: everything, without a word about pages */
+    const struct slu_view_wish *view; /* what a request for a view of the list asks of it */
 };
 /* Sets or replaces; false when full. */
 SLU_NODISCARD bool slu_vars_set(struct slu_vars *vars, struct slu_str name, struct slu_str value);

@@ -209,7 +209,23 @@ struct slu_filters {
     size_t count;
 };
 
+/* A further call that shows a list within each flow log. */
+struct slu_view_filter {
+    struct slu_str name;
+    struct slu_path path; /* in an item */
+};
+struct slu_view {
+    struct slu_path of;              /* the list, in a flow log of the list's reply */
+    const struct slu_envelope *item; /* members set in each item */
+    size_t item_count;
+    struct slu_template name, value; /* parameters of a filter's name and values */
+    struct slu_str unsafe;
+    struct slu_view_filter *filters;
+    size_t filter_count;
+};
+
 struct slu_step {
+    const struct slu_view *view; /* or NULL */
     struct slu_str method;
     const struct slu_str *also;
     size_t also_count;
@@ -241,8 +257,8 @@ struct slu_step {
 
 struct slu_plan {
     bool served;
-    struct slu_step *steps;
-    size_t step_count;
+    struct slu_step *steps; /* and behind them the views */
+    size_t step_count, view_count;
     struct slu_rows rows[2]; /* by enum slu_side */
     bool has_poll;
     struct slu_poll poll;
@@ -636,6 +652,15 @@ void slu_run_shape(struct slu_run *run, struct slu_value *root);
 /* The body of an answer, and the head's word for what it is. */
 bool slu_reply_write(struct slu_run *run, const struct slu_value *body,
                      struct slu_response *response, struct slu_fault *fault);
+
+/* views.c */
+const struct slu_view *slu_view_compile(struct slu_compile *compile, const json_t *json,
+                                        const struct slu_step *step, struct slu_str at);
+bool slu_view_knows(const struct slu_view *view, struct slu_str name);
+/* What the request asks of the items, into vars->view; or a fault in "parameter". */
+bool slu_view_take(const struct slu_view *view, const struct slu_params *given,
+                   struct slu_arena *arena, struct slu_vars *vars, struct slu_fault *fault);
+struct slu_value *slu_view_document(struct slu_run *run, const struct slu_value *canonical);
 
 /* refusals.c */
 void slu_table_compile_refusals(struct slu_compile *compile);

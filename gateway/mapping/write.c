@@ -657,7 +657,8 @@ bool slu_step_fills(const struct slu_table *table, const struct slu_step *step, 
 
 bool slu_step_knows(const struct slu_table *table, const struct slu_step *step, struct slu_str name)
 {
-    return slu_step_fills(table, step, name) || slu_page_knows(step, name);
+    return slu_step_fills(table, step, name) || slu_page_knows(step, name) ||
+           (step->view && slu_view_knows(step->view, name));
 }
 
 size_t slu_indexed_number(struct slu_str prefix, struct slu_str name, struct slu_str *ret_rest)

@@ -22,7 +22,8 @@
  * tests/golden/<dialect>/doors.json lists what the server role says: operation, kind, perhaps a
  * door word, and the status and body that a client of that cloud gets; with the encoding "xml" the
  * body is such a text. Or what it understands: request (method, path, query, body of a form), and
- * the operation, vars and canonical document that it is, or `refused` with the words that say why.
+ * the operation, vars and canonical document that it is, or `refused` with the words that say why;
+ * with `flow_logs` also the body that answers it when there are these.
  */
 #include "test.h"
 
@@ -725,6 +726,30 @@ static bool understands(const struct slu_value *row, const struct slu_match *mat
     return expected ? canonical && slu_value_equal(canonical, expected) : !canonical;
 }
 
+static bool answers(const struct loaded *loaded, const struct slu_value *row,
+                    struct slu_match *match)
+{
+    const struct slu_value *flow_logs = slu_value_member(row, "flow_logs"), *body, *expected;
+    struct slu_response response = {0};
+    struct slu_str root, expected_root;
+    struct slu_fault fault = {0};
+    struct slu_losses losses;
+
+    if (!flow_logs)
+        return true;
+    slu_losses_init(&losses, &all, true);
+    assert_true(slu_vars_set(&match->vars, SLU_STR("request_id"), SLU_STR("a1")));
+    if (!slu_table_write_reply(loaded->table, match->operation, match->step, flow_logs,
+                               &match->vars, &all, &losses, &response, &fault))
+        fail_msg("%s: %s", loaded->dialect, fault.words);
+    body = from_xml(response.body, &root);
+    expected = from_xml(member_text(row, "body"), &expected_root);
+    if (slu_value_equal(body, expected) && slu_str_eq(root, expected_root))
+        return true;
+    print_error("%s: answered with %.*s\n", loaded->dialect, SLU_FMT(response.body));
+    return false;
+}
+
 /* What the clients of the cloud send, as they send it. */
 static void check_request(const struct loaded *loaded, const struct slu_value *row)
 {
@@ -744,7 +769,7 @@ static void check_request(const struct loaded *loaded, const struct slu_value *r
         slu_fault_set(&fault, mistakes.first->kind, "", "%.*s: %.*s",
                       SLU_FMT(mistakes.first->pointer), SLU_FMT(mistakes.first->detail));
     if (refused.p ? !good && memmem(fault.words, strlen(fault.words), refused.p, refused.n) != NULL
-                  : good && understands(row, &match, canonical))
+                  : good && understands(row, &match, canonical) && answers(loaded, row, &match))
         return;
     fail_msg("%s: %.*s is not understood as it should be: %s %.*s", loaded->dialect,
              SLU_FMT(request.body.p ? request.body : request.query), fault.words,

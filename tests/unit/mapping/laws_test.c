@@ -639,6 +639,9 @@ static bool by_rule(const struct law *law, uint8_t slot, const struct slu_value 
     if (other_call(law, slot, was, is) ||
         (may_be_xml(law) && is_list(row) && nothing(was) && nothing(is)))
         return true;
+    if (law->xml && row && row->has_n && slu_index_step(row->n.steps[row->n.count - 1]) &&
+        nothing(was) && !is)
+        return true; /* an empty element alone is an empty list */
     if ((!was || was->kind == SLU_NULL) && row && row->shared && is && is->count == 0)
         return true; /* where a part of the list is there, so is its rest */
     if (!was || was->kind == SLU_NULL)
