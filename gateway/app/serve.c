@@ -53,7 +53,7 @@ int slu_cli_serve(const struct slu_cli *cli)
     return run(load_file, cli, NULL);
 }
 
-/* ---- the sandbox */
+/* ---- the sandbox: for each dialect a door and a memory cloud of that name behind it */
 
 static json_t *sandbox_door(const struct slu_cli *cli, const char *host, int port,
                             struct slu_str dialect)
@@ -62,8 +62,8 @@ static json_t *sandbox_door(const struct slu_cli *cli, const char *host, int por
     json_t *secret = cli->secret_key_file ? json_pack("{s:s}", "file", cli->secret_key_file)
                                           : json_pack("{s:s}", "value", SANDBOX_SECRET);
 
-    return json_pack("{s:s%, s:o, s:s, s:[{s:s, s:{s:s}, s:o}]}", "dialect", dialect.p, dialect.n,
-                     "address", json_sprintf("%s:%d", host, port), "target", "memory",
+    return json_pack("{s:s%, s:o, s:s%, s:[{s:s, s:{s:s}, s:o}]}", "dialect", dialect.p, dialect.n,
+                     "address", json_sprintf("%s:%d", host, port), "target", dialect.p, dialect.n,
                      "credentials", "caller", "sandbox", "access_key", "value", access,
                      "secret_key", secret);
 }
@@ -81,17 +81,19 @@ static bool lay_over(json_t *root, const char *file, struct slu_mistakes *mistak
 static json_t *sandbox_root(const struct slu_cli *cli, const char *host, int base,
                             const char *directory, const struct slu_table_files *files)
 {
-    json_t *doors = json_array();
-    json_t *root;
+    json_t *doors = json_array(), *targets = json_object();
 
-    for (size_t i = 0; i < files->count; i++)
-        json_array_append_new(
-            doors, sandbox_door(cli, host, base + (int)i, slu_tables_stem(files->paths[i])));
-    root = json_pack("{s:s, s:{s:o}, s:[{s:s, s:[s], s:[s, s]}], s:{s:{s:s}}, s:o}", "mappings",
-                     directory, "admin", "address", json_sprintf("%s:%d", host, base - 1),
-                     "callers", "name", "sandbox", "targets", "memory", "access", "read", "write",
-                     "targets", "memory", "dialect", "memory", "doors", doors);
-    return root;
+    for (size_t i = 0; i < files->count; i++) {
+        struct slu_str dialect = slu_tables_stem(files->paths[i]);
+
+        json_array_append_new(doors, sandbox_door(cli, host, base + (int)i, dialect));
+        json_object_setn_new(targets, dialect.p, dialect.n,
+                             json_pack("{s:s}", "dialect", "memory"));
+    }
+    return json_pack("{s:s, s:{s:o}, s:[{s:s, s:[s], s:[s, s]}], s:o, s:o}", "mappings", directory,
+                     "admin", "address", json_sprintf("%s:%d", host, base - 1), "callers", "name",
+                     "sandbox", "targets", "*", "access", "read", "write", "targets", targets,
+                     "doors", doors);
 }
 
 static bool read_base(const struct slu_cli *cli, size_t doors, int *ret_base,

@@ -182,6 +182,7 @@ def case_nothing_to_change(world):
 
 def nothing_to_change(world, name):
     log = made(world, name, 6)
+    time.sleep(0.1)
     lines = len(world.clouds.access_lines())
     for change in ({}, {"name": "log-6"}, {"enabled": True}):
         answer = patch(world, name, log, change)
@@ -238,6 +239,7 @@ def case_dry_runs_send_nothing(world):
 
 def dry_run(world, name):
     log = made(world, name, 9)
+    time.sleep(0.1)
     lines = len(world.clouds.access_lines())
     answer = patch(world, name, log, {"name": "not-sent"}, query="?dry_run=true")
     assert answer.status == 200 and answer.json()["requests"], repr(answer)

@@ -123,7 +123,7 @@ def faults(world, side, method, order=None):
 
 def order(world, side, fault, operation="create", **more):
     answer = faults(world, side, "POST",
-                    {"target": "memory", "operation": operation, "fault": fault, **more})
+                    {"target": DIALECTS.get(side, side), "operation": operation, "fault": fault, **more})
     assert answer.status == 201, repr(answer)
 
 
