@@ -981,9 +981,8 @@ static bool native_by_rule(struct law *law, struct slu_str pointer, struct slu_s
 
     if (said_anywhere(law, slu_arena_join(&law->arena, SLU_STR("/native"), pointer)))
         return true;
-    if (law->side == SLU_REPLY && law->table->xml && holds_nothing(is) &&
-        (!was || (was->kind == SLU_STRING && slu_str_trim(was->text).n == 0)))
-        return true; /* one empty element in XML */
+    if (law->xml && nothing(was) && (nothing(is) || holds_nothing(is)))
+        return true; /* one empty element, or none */
     if (law->table->flat && law->side == SLU_REQUEST && slu_step_knows(law->table, law->step, name))
         return true; /* templates fill these again */
     for (size_t i = 0; law->side == SLU_REPLY && i < law->step->envelope_count; i++)
