@@ -112,13 +112,14 @@ static bool was_lost(const struct slu_losses *losses, struct slu_str pointer)
 }
 
 /* Does what was sent hold now? Of an update also a null, for it clears; but the patch of an object
- * is not the object. */
+ * is not the object, unless the whole flow log is told as it was meant to be: that one has an id.
+ */
 static bool holds(const struct slu_run *run, const struct slu_slot *slot,
-                  const struct slu_value *value)
+                  const struct slu_value *value, bool whole)
 {
     if (run->operation != SLU_OP_UPDATE)
         return value->kind != SLU_NULL;
-    return slot->member->type != SLU_MEMBER_TEXTS || !slu_table_in_parts(run->table);
+    return whole || slot->member->type != SLU_MEMBER_TEXTS || !slu_table_in_parts(run->table);
 }
 
 /* A reply that only confirms is completed with what was sent, but for what was left out of it. */
@@ -126,14 +127,16 @@ static void echo(struct reader *reader)
 {
     struct slu_run sent = reader->run;
     struct slu_run *run = &reader->run;
+    bool whole;
 
     memset(sent.slots, 0, sizeof(sent.slots));
     slu_run_spread(&sent, reader->sent, NULL);
+    whole = sent.slots[slu_slot_find(run->table, SLU_STR("/id"))];
     for (uint8_t i = 0; i < run->table->slot_count; i++) {
         const struct slu_slot *slot = &run->table->slots[i];
         const struct slu_value *value = sent.slots[i];
 
-        if (run->slots[i] || !value || !holds(run, slot, value) || slot->inner ||
+        if (run->slots[i] || !value || !holds(run, slot, value, whole) || slot->inner ||
             !slot->member->translated || !slot->member->in_reply || run->rows->lacking >> i & 1 ||
             slu_run_lacks(run, i, sent.slots) || was_lost(run->losses, slot->pointer))
             continue;
