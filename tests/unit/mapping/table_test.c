@@ -167,6 +167,9 @@ static const struct {
      "{\"c\": \"/destination/group\", \"when\": {\"/name\": \"*\"}, \"reason\": \"r\"}, "
      "{\"c\": \"/resource_type\", \"words\"",
      "/cannot/0/when: cannot be heeded by the codec join of row 8"},
+    {"\"headers\": {\"x-account\"",
+     "\"refuse\": [{\"parameter\": \"Try\", \"reason\": \"r\"}], \"headers\": {\"x-account\"",
+     "/transport/refuse: has a meaning for lists of parameters only"},
     {"\"parameter\": \"network\"", "\"parameter\": \"net\"",
      "/fields/5/parameter: is not among the transport's parameters"},
 };
