@@ -110,6 +110,8 @@ CANNOT = {
     "tag": ("/tags", {"otc-vpc", "otc-er", "alibaba-vpc"}),
     "untag": ("/tags", {"otc-vpc", "otc-er", "alibaba-vpc"}),
     "foreign index": ("/index", {"otc-er", "alibaba-vpc", "aws-ec2"}),
+    "foreign interval": ("/aggregation_interval", set()),  # see INTERVAL
+    "foreign member": ("/native", set()),
 }
 # 300 s of Alibaba's client is no interval of AWS; 60 s of AWS' clients is one of Alibaba
 INTERVAL = {"alibaba-vpc": {"otc-vpc", "otc-er", "aws-ec2"}, "aws-ec2": {"otc-vpc", "otc-er"}}
@@ -148,7 +150,7 @@ def refused_as(client, target, step):
         return ["gone read"] if "gone read" in TARGETS[dialect]["codes"] else []
     if step == "foreign member":  # a native member beside those of the table stays in its own cloud
         return [] if dialect == target else ["unsupported", "invalid", "parameter"]
-    lacking = INTERVAL.get(dialect, set()) if step == "foreign interval" else CANNOT.get(step, ("", set()))[1]
+    lacking = INTERVAL.get(dialect, set()) if step == "foreign interval" else CANNOT.get(step, ("", ()))[1]
     return ["unsupported", "invalid"] if target in lacking else []
 
 

@@ -34,23 +34,28 @@ def title(client):
 
 def reasons(seen):
     """Why, in the words of the targets' tables."""
+    yield "- native members: members that only the client's own cloud knows are not carried to another."
     for target in TARGETS:
         table = json.loads((ROOT / f"mappings/{target}.json").read_text())
         told = {}
         for name, word in WORDS.items():
-            pointer = CANNOT.get(name, ("/aggregation_interval",))[0]
             if any(steps.get(name, {}).get("saw") == "refused" for (_, to), steps in seen.items() if to == target):
-                told.setdefault(reason(table, pointer), []).append(word)
+                told.setdefault(reason(table, name, CANNOT[name][0]), []).append(word)
         for why, words in told.items():
             if why:
                 yield f"- `{target}`, {', '.join(words)}: {why}."
 
 
-def reason(table, pointer):
+def reason(table, step, pointer):
     for row in table["cannot"]:
-        if row["c"] == pointer and "words" not in row:
+        if row["c"] == pointer and "words" not in row and "when" not in row:
             return row["reason"]
-    return ""
+    for row in table["fields"]:
+        if row.get("c") == pointer and step == "clear" and "never" in row.get("clear", {}):
+            return row["clear"]["never"]
+        if row.get("c") == pointer and step == "foreign interval" and "one_of" in row.get("limits", {}):
+            return "it takes " + " or ".join(str(value) for value in row["limits"]["one_of"]) + " seconds"
+    return "they are given at creation and not changed by these calls" if step == "tag" else ""
 
 
 def draw(seen):
