@@ -232,9 +232,12 @@ static void compile_rows(struct slu_compile *compile, struct slu_rows *rows,
     for (size_t i = 0; rows->lacks && i < table->lack_count; i++) {
         const struct slu_lack *lack = &table->lacks[i];
 
-        if (lack->slot != SLU_NO_SLOT && lack->operations >> operation & 1 &&
-            (side == SLU_REQUEST ? lack->requests : lack->replies))
-            rows->lacks[rows->lack_count++] = lack;
+        if (lack->slot == SLU_NO_SLOT || !(lack->operations >> operation & 1) ||
+            !(side == SLU_REQUEST ? lack->requests : lack->replies))
+            continue;
+        rows->lacks[rows->lack_count++] = lack;
+        if (lack->when_count && lack->word_count == 0)
+            rows->lacking_when |= 1u << lack->slot;
     }
 }
 

@@ -194,6 +194,8 @@ const struct slu_value *slu_row_default(const struct slu_run *run, const struct 
 
 bool slu_run_lacks(const struct slu_run *run, uint8_t slot, const struct slu_value *const *slots)
 {
+    if (!(run->rows->lacking_when >> slot & 1))
+        return false;
     for (size_t i = 0; i < run->rows->lack_count; i++) {
         const struct slu_lack *lack = run->rows->lacks[i];
 
@@ -206,7 +208,8 @@ bool slu_run_lacks(const struct slu_run *run, uint8_t slot, const struct slu_val
 
 bool slu_run_null_here(const struct slu_run *run, uint8_t slot)
 {
-    return run->side == SLU_REPLY && run->table->slots[slot].parent == SLU_NO_SLOT &&
+    return run->side == SLU_REPLY && run->rows->lacking_when >> slot & 1 &&
+           run->table->slots[slot].parent == SLU_NO_SLOT &&
            run->table->slots[slot].member->in_reply && slu_run_lacks(run, slot, run->slots);
 }
 

@@ -176,9 +176,10 @@ struct slu_capture {
 struct slu_rows {
     const struct slu_row **writing, **reading;
     size_t count;
-    uint32_t covered; /* slots that a row writes or reads */
-    uint32_t fixed;   /* slots that a row has which does not take part: not mutable */
-    uint32_t lacking; /* top-level slots that the cloud lacks altogether: null in replies */
+    uint32_t covered;      /* slots that a row writes or reads */
+    uint32_t fixed;        /* slots that a row has which does not take part: not mutable */
+    uint32_t lacking;      /* top-level slots that the cloud lacks altogether: null in replies */
+    uint32_t lacking_when; /* slots that it lacks altogether where a condition holds */
     const struct slu_lack **lacks;
     size_t lack_count;
 };
