@@ -125,6 +125,49 @@ const struct slu_alias *slu_alias_find(const struct slu_alias *aliases, size_t c
     return NULL;
 }
 
+static bool says_no_more(const struct slu_value *members, const struct slu_alias *alias)
+{
+    slu_value_each (member, members)
+        if (member->kind != SLU_NULL && !slu_value_find(alias->members, member->name))
+            return false;
+    return true;
+}
+
+static bool alias_fits(const struct slu_alias *alias, const struct slu_value *members, bool whole)
+{
+    slu_value_each (member, alias->members) {
+        const struct slu_value *said = slu_value_find(members, member->name);
+
+        if (!said || !slu_value_equal(said, member))
+            return false;
+    }
+    return alias->members->count && (!whole || says_no_more(members, alias));
+}
+
+enum slu_alias_fit slu_alias_carry(struct slu_aliases from, struct slu_aliases to,
+                                   const struct slu_value *members, bool whole,
+                                   const struct slu_alias **ret_from,
+                                   const struct slu_alias **ret_to)
+{
+    enum slu_alias_fit best = SLU_ALIAS_NONE;
+    uint32_t most = 0;
+
+    for (size_t i = 0; i < from.count; i++) {
+        const struct slu_alias *alias = &from.items[i];
+        const struct slu_alias *there = slu_alias_find(to.items, to.count, alias->name);
+        enum slu_alias_fit fit = there ? SLU_ALIAS_FOUND : SLU_ALIAS_ALONE;
+
+        if (!alias_fits(alias, members, whole) || fit < best ||
+            (fit == best && alias->members->count <= most))
+            continue;
+        best = fit;
+        most = alias->members->count;
+        *ret_from = alias;
+        *ret_to = there;
+    }
+    return best;
+}
+
 static bool unknown_alias(const struct slu_alias *aliases, size_t count, struct slu_str name,
                           const char *pointer, struct slu_mistakes *mistakes)
 {

@@ -144,6 +144,26 @@ const struct slu_alias *slu_alias_find(const struct slu_alias *aliases, size_t c
                                        struct slu_str name);
 
 /*
+ * Aliases backwards: the same thing by the name that both sides have for it. `from` knows these
+ * members, `to` is where they are going.
+ */
+enum slu_alias_fit {
+    SLU_ALIAS_NONE,  /* nothing at `from` has these members */
+    SLU_ALIAS_ALONE, /* it has a name there (ret_from), but `to` knows no such name */
+    SLU_ALIAS_FOUND
+};
+struct slu_aliases {
+    const struct slu_alias *items;
+    size_t count;
+};
+/* An alias fits when each of its members is said; `whole`: and nothing else is, but for nulls. Of
+ * several that fit the one that says most. */
+enum slu_alias_fit slu_alias_carry(struct slu_aliases from, struct slu_aliases to,
+                                   const struct slu_value *members, bool whole,
+                                   const struct slu_alias **ret_from,
+                                   const struct slu_alias **ret_to);
+
+/*
  * Puts resource_alias and destination.alias in place of what they stand for, in the document
  * itself. Unknown alias: a mistake (INVALID) that lists the names there are.
  */

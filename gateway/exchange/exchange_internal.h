@@ -256,6 +256,32 @@ const struct slu_route *slu_route_find(struct slu_arena *arena, struct slu_str m
 enum slu_step slu_door_understand(struct slu_exchange *x);
 void slu_door_reply(struct slu_exchange *x);
 
+/* door_alias.c: what the two sides of a door call the same thing */
+
+/* Is the target a cloud of another dialect than the door's? */
+bool slu_door_is_foreign(const struct slu_exchange *x);
+/* The request, x->canonical, in the target's terms; false with the fault set. */
+SLU_NODISCARD bool slu_door_carry_over(struct slu_exchange *x);
+/* Has the door names for anything, so that answers have to be told in its terms? */
+bool slu_door_retells(const struct slu_exchange *x);
+/* A flow log of the target in the door's terms; NULL on no memory. */
+struct slu_value *slu_door_retell(const struct slu_exchange *x, struct slu_arena *arena,
+                                  const struct slu_value *flow_log);
+/* What the cloud may filter by, so that nothing is missed that the door's filters let pass. */
+SLU_NODISCARD bool slu_door_filters(struct slu_exchange *x, const struct slu_page *page,
+                                    const struct slu_filter **ret_filters, size_t *ret_count);
+/* What door and target do not share is left out of the answer and told as lost. */
+void slu_door_leave_out(struct slu_exchange *x);
+/* The response header that tells what was lost; true when there is nothing to tell. */
+SLU_NODISCARD bool slu_door_tell_losses(struct slu_exchange *x);
+
+/* door_page.c: pages of a list, as the door's client counts them */
+
+/* Fills job->list; false with the fault set. */
+SLU_NODISCARD bool slu_door_list(struct slu_exchange *x, struct slu_job *job);
+/* What the reply tells of the page; false with the fault set. */
+SLU_NODISCARD bool slu_door_told_list(struct slu_exchange *x);
+
 /* trace.c: traceparent, carried on */
 
 /* Takes the caller's traceparent, when it is valid. */

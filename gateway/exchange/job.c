@@ -294,7 +294,8 @@ static bool fill_vars(struct slu_job *job)
             good = good && slu_vars_set(job->vars, given->names[i], given->values[i]);
         good = good && slu_vars_set(job->vars, SLU_STR("host"), job->target->host) &&
                slu_vars_set(job->vars, SLU_STR("request_id"), job->request_id) &&
-               slu_vars_set(job->vars, SLU_STR("token"), job->request_id) &&
+               slu_vars_set(job->vars, SLU_STR("token"),
+                            job->token.n ? job->token : job->request_id) &&
                (!job->target->reply.n ||
                 slu_vars_set(job->vars, SLU_STR("reply"), job->target->reply)) &&
                fill_given(job);
@@ -481,6 +482,8 @@ static enum slu_job_step no_answer(struct slu_job *job)
     const struct slu_fault *why = &job->result.fault;
     bool perhaps = slu_operation_writes(job->asking) && job->result.sent == SLU_SENT_PERHAPS;
 
+    if (slu_settle_optional(job))
+        return JOB_PLAN;
     if (job->looking)
         return slu_job_fail(job, 'U', why->kind, "%s, but looking at the flow log %.*s failed: %s",
                             job->done ? job->done : "the change was sent", SLU_FMT(job->id),
@@ -518,6 +521,12 @@ static enum slu_job_step refused(struct slu_job *job)
         job->flow_log = NULL;
         job->outcome = (struct slu_outcome){.vendor_request_id = job->outcome.vendor_request_id};
         return slu_programme_after(job);
+    }
+    if (slu_settle_optional(job)) {
+        bool unseen = job->outcome.kind == SLU_FAULT_NOT_FOUND;
+
+        job->outcome = (struct slu_outcome){.vendor_request_id = job->outcome.vendor_request_id};
+        return unseen ? slu_settle_unseen(job) : JOB_PLAN;
     }
     return slu_job_fail(job, 'U', job->outcome.kind, "%s%s%.*s", job->done ? job->done : "",
                         job->done ? ", but: " : "", SLU_FMT(job->outcome.words));

@@ -51,6 +51,12 @@ enum slu_job_step {
 struct slu_list_wish {
     const struct slu_filter *filters;
     size_t filter_count;
+    /* how the caller is told of a row, where that is not as the cloud tells it: rows are filtered and
+     * kept as they are told; NULL on no memory */
+    struct slu_value *(*told)(void *user, struct slu_arena *arena, const struct slu_value *row);
+    void *told_user;
+    const struct slu_filter *sent; /* with `told`: what the cloud may filter by meanwhile */
+    size_t sent_count;
     uint32_t size;           /* most rows; 0: all */
     struct slu_str position; /* of the target's own paging */
     uint64_t skip;
@@ -105,6 +111,8 @@ struct slu_job {
     bool verify;             /* a delete looks whether the flow log is gone */
     bool settles;            /* wait for the final state, at most patience_ms */
     uint32_t patience_ms;
+    bool whole; /* where the cloud only confirms a write, look at the flow log for the answer */
+    struct slu_str token; /* the caller's idempotency token for the cloud; empty: one of ours */
 
     /* what is being done about it */
     enum slu_job_step step;
@@ -213,6 +221,10 @@ enum slu_job_step slu_settle(struct slu_job *job);
 bool slu_settle_wanted(const struct slu_job *job);
 /* A look has come to its end: others who wait may use what it saw. */
 void slu_settle_looked(struct slu_job *job);
+/* The look was only for a fuller answer: it failed, and what is known has to do. */
+bool slu_settle_optional(const struct slu_job *job);
+/* The cloud does not show yet what was made: looks again in a while. */
+enum slu_job_step slu_settle_unseen(struct slu_job *job);
 /* How the end of the act is waited for; NULL: it is over with its reply. */
 const struct slu_poll *slu_settle_poll(const struct slu_job *job);
 

@@ -116,10 +116,11 @@ bool slu_list_ask(struct slu_job *job)
     job->pages++;
     job->list_end.again = false;
     slu_losses_init(&job->page_losses, job->paging ? &job->page_arena : job->arena, true);
-    job->page = (struct slu_page){.position = job->list_end.next,
-                                  .size = paging ? width_of(job, paging) : 0,
-                                  .filters = job->list.filters,
-                                  .filter_count = job->list.filter_count};
+    job->page = (struct slu_page){
+        .position = job->list_end.next,
+        .size = paging ? width_of(job, paging) : 0,
+        .filters = job->list.told ? job->list.sent : job->list.filters,
+        .filter_count = job->list.told ? job->list.sent_count : job->list.filter_count};
     return true;
 }
 
@@ -165,14 +166,22 @@ static void take_losses(struct slu_job *job, uint32_t at)
 static void take_row(struct slu_job *job, const struct slu_value *row, uint32_t at)
 {
     struct slu_list_wish *wish = &job->list;
+    bool passes;
 
-    if (!slu_filters_pass(wish->filters, wish->filter_count, row))
+    if (wish->told)
+        row = wish->told(wish->told_user, job->paging ? &job->page_arena : job->arena, row);
+    if (!row) {
+        job->arena->failed = true;
         return;
-    job->list_end.passed++;
+    }
+    passes = slu_filters_pass(wish->filters, wish->filter_count, row);
+    job->list_end.passed += passes;
     if (wish->after.n && !job->list_end.found_after) {
         job->list_end.found_after = slu_str_eq(id_of(row), wish->after);
         return;
     }
+    if (!passes)
+        return;
     if (wish->skip) {
         wish->skip--;
         return;

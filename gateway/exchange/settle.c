@@ -13,6 +13,33 @@ enum { PATIENCE_MS = 30000 }; /* where the caller named none, but a further act 
 static const struct slu_poll gone_poll = {
     .with = SLU_OP_GET, .first_ms = 100, .every_ms = 1000, .limit_ms = 15000};
 
+/* A look for a fuller answer; what was just made may take a moment to be seen. */
+static const struct slu_poll look_poll = {
+    .with = SLU_OP_GET, .first_ms = 0, .every_ms = 500, .limit_ms = 5000};
+
+static bool must_wait(const struct slu_job *job)
+{
+    return slu_programme_goes_on(job) || (job->verify && job->act == SLU_OP_DELETE);
+}
+
+/* The cloud only confirms the act, and the answer needs the flow log. */
+static bool may_look(const struct slu_job *job)
+{
+    return job->whole && !job->target->memory && slu_operation_writes(job->act) &&
+           job->act != SLU_OP_DELETE && !slu_table_tells(job->target->table, job->act);
+}
+
+static bool only_looks(const struct slu_job *job)
+{
+    return may_look(job) && !job->settles && !must_wait(job);
+}
+
+bool slu_settle_optional(const struct slu_job *job)
+{
+    return job->looking && job->like && slu_operation_writes(job->act) &&
+           job->act != SLU_OP_DELETE && !must_wait(job);
+}
+
 const struct slu_poll *slu_settle_poll(const struct slu_job *job)
 {
     enum slu_operation act = job->act == SLU_OP_GET ? job->operation : job->act;
@@ -20,7 +47,11 @@ const struct slu_poll *slu_settle_poll(const struct slu_job *job)
 
     if (job->target->memory)
         return slu_imitate_poll();
+    if (only_looks(job))
+        return &look_poll;
     poll = slu_table_poll(job->target->table, act);
+    if (!poll && may_look(job))
+        return &look_poll;
     return poll || act != SLU_OP_DELETE || !job->verify ? poll : &gone_poll;
 }
 
@@ -30,6 +61,8 @@ static bool is_over(const struct slu_job *job, const struct slu_poll *poll)
 
     if (job->act == SLU_OP_DELETE)
         return job->looking && !job->flow_log;
+    if (poll == &look_poll)
+        return job->looking;
     if (job->act == SLU_OP_GET || job->target->memory)
         return !slu_status_moves(job->flow_log);
     for (size_t i = 0; slu_value_is(status, SLU_STRING) && i < poll->done_count; i++)
@@ -38,16 +71,11 @@ static bool is_over(const struct slu_job *job, const struct slu_poll *poll)
     return false;
 }
 
-static bool must_wait(const struct slu_job *job)
-{
-    return slu_programme_goes_on(job) || (job->verify && job->act == SLU_OP_DELETE);
-}
-
 bool slu_settle_wanted(const struct slu_job *job)
 {
     const struct slu_poll *poll = slu_settle_poll(job);
 
-    return poll && slu_operation_writes(job->operation) && (job->settles || must_wait(job)) &&
+    return poll && slu_operation_writes(job->operation) && (job->settles || must_wait(job) || poll == &look_poll) &&
            !is_over(job, poll);
 }
 
@@ -129,6 +157,14 @@ static enum slu_job_step look(struct slu_job *job)
     return job->saw ? slu_programme_after(job) : JOB_FETCH;
 }
 
+enum slu_job_step slu_settle_unseen(struct slu_job *job)
+{
+    slu_turn_end(job->look_turn);
+    job->look_turn = NULL;
+    job->has_look = job->pausing = job->timer_ready = false;
+    return JOB_SETTLE;
+}
+
 /* The patience is over: where nothing else depends on it the transitional status is the answer. */
 static enum slu_job_step give_up(struct slu_job *job)
 {
@@ -150,7 +186,7 @@ static uint64_t patience_us(const struct slu_job *job, const struct slu_poll *po
 {
     uint64_t patience = job->settles ? job->patience_ms : 0;
 
-    if (must_wait(job) && patience < PATIENCE_MS)
+    if ((must_wait(job) || poll == &look_poll) && patience < PATIENCE_MS)
         patience = PATIENCE_MS;
     return 1000 * (patience < poll->limit_ms ? patience : poll->limit_ms);
 }

@@ -318,6 +318,19 @@ SLU_NODISCARD bool slu_table_write_error(const struct slu_table *table,
                                          struct slu_response *ret_response,
                                          struct slu_fault *fault);
 
+/*
+ * What the dialect's own client calls the canonical member: "ResourceId", "flow_log.name" without the
+ * place of the document, so "name". A NULL pointer where the operation's request has no member for it.
+ */
+struct slu_str slu_table_native_name(const struct slu_table *table, enum slu_operation operation,
+                                     struct slu_str pointer, struct slu_arena *arena);
+/* Adds to a create what a request in this dialect means without a word, since its cloud does it
+ * anyway (`cannot` with the one value `unless`): all traffic where there is no filter. */
+void slu_table_imply(const struct slu_table *table, struct slu_value *canonical,
+                     struct slu_arena *arena);
+/* Does the reply of this operation tell the whole flow log, or only confirm? */
+bool slu_table_tells(const struct slu_table *table, enum slu_operation operation);
+
 /* An id of the shape this dialect's ids have (the limits of the row for /id), for the memory cloud.
  */
 struct slu_str slu_table_make_id(const struct slu_table *table, const unsigned char random[16],
