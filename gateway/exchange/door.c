@@ -1,18 +1,27 @@
 /*
  * The server role: a cloud's own client calls us. Its signature is verified against the door's
- * keys, its request read by the dialect's table into canonical form, and every answer, also every
- * error, is written in the dialect's own shapes.
+ * keys, its request read by the dialect's table into canonical form and put into the target's terms
+ * (door_alias.c, door_page.c), and every answer, also every error, is told in the door's terms and
+ * written in the dialect's own shapes.
+ *
+ * A door plays its dialect's sense of time: where that is over with its reply and the target's is
+ * not, the client waits for the end; where the dialect goes on behind its reply, the true status is
+ * told. A status that the dialect has no word for is left out.
  */
 #include "exchange/exchange_internal.h"
 
 #include "base/clock.h"
+#include "codec/digest.h"
 #include "codec/json.h"
+#include "codec/text.h"
+
+enum { PATIENCE_MS = 30000, TOKEN_BYTES = SLU_SHA256_SIZE };
 
 static enum slu_step refuse(struct slu_exchange *x, enum slu_fault_kind kind, const char *word,
                             const char *words)
 {
     x->door_word = word;
-    return slu_exchange_fail(x, kind, word, "%s", words);
+    return slu_exchange_fail(x, kind, word ? word : "", "%s", words);
 }
 
 static size_t door_index(const struct slu_exchange *x)
@@ -60,6 +69,33 @@ static enum slu_step refuse_signature(struct slu_exchange *x)
                              "the signature is not valid");
 }
 
+/* A signature with a nonce serves once. */
+static bool nonce_is_new(struct slu_exchange *x, const struct slu_claim *claim, int64_t now,
+                         enum slu_step *ret_next)
+{
+    struct slu_nonces *nonces = x->station->worker->gateway->nonces;
+    struct slu_str door =
+        slu_arena_printf(x->arena, "%.*s %.*s", SLU_FMT(slu_table_dialect(x->door->table)),
+                         SLU_FMT(x->target->name));
+
+    if (!claim->nonce.n)
+        return true;
+    switch (door.p
+                ? slu_nonces_take(nonces, door, claim->access_key, claim->nonce, claim->unix_s, now)
+                : SLU_NONCE_FULL) {
+    case SLU_NONCE_NEW:
+        return true;
+    case SLU_NONCE_SEEN:
+        *ret_next = refuse(x, SLU_FAULT_UNAUTHENTICATED, "nonce",
+                           "a request with this nonce was served before");
+        return false;
+    case SLU_NONCE_FULL:
+        break;
+    }
+    *ret_next = refuse(x, SLU_FAULT_UNAVAILABLE, NULL, "there is no room for more nonces now");
+    return false;
+}
+
 /* `ret_scheme` is the signature's place in the table's list. */
 static bool verify(struct slu_exchange *x, int *ret_scheme, enum slu_step *ret_next)
 {
@@ -83,6 +119,8 @@ static bool verify(struct slu_exchange *x, int *ret_scheme, enum slu_step *ret_n
         *ret_next = refuse_signature(x);
         return false;
     }
+    if (!nonce_is_new(x, &claim, now, ret_next))
+        return false;
     x->caller = key->caller;
     *ret_scheme = slu_table_scheme_index(x->door->table, slu_str_of(slu_scheme_name(claim.scheme)));
     return true;
@@ -142,16 +180,59 @@ static bool complete_switch(struct slu_exchange *x)
     return !x->arena->failed;
 }
 
+/* The client's idempotency token goes on to the cloud, bound to who gave it where: two callers may
+ * well choose the same. False on no memory. */
+static bool pass_token(struct slu_exchange *x, struct slu_job *job)
+{
+    struct slu_str token = slu_vars_get(&x->match->vars, SLU_STR("token")), bound;
+    unsigned char digest[SLU_SHA256_SIZE];
+    const struct slu_idempotency *place =
+        x->target->memory ? NULL : slu_table_token(x->target->table, x->operation);
+    size_t n = 2 * TOKEN_BYTES;
+    char *text;
+
+    if (!token.n || !place)
+        return true;
+    bound = slu_arena_printf(x->arena, "%.*s\n%.*s\n%.*s", SLU_FMT(x->caller->name),
+                             SLU_FMT(slu_table_dialect(x->door->table)), SLU_FMT(token));
+    text = slu_arena_get(x->arena, n);
+    if (!bound.p || !text || !slu_sha256(bound, digest))
+        return false;
+    slu_hex_write(text, digest, sizeof(digest));
+    job->token = (struct slu_str){text, n < place->most ? n : place->most};
+    return true;
+}
+
+static void play_time(struct slu_exchange *x, struct slu_job *job)
+{
+    const struct slu_table *table = x->door->table;
+
+    job->like = table;
+    if (!slu_door_is_foreign(x) || !slu_operation_writes(x->operation))
+        return;
+    job->whole = slu_table_tells(table, x->operation);
+    if (slu_table_poll(table, x->operation))
+        return;
+    job->settles = true;
+    job->patience_ms = PATIENCE_MS;
+}
+
 static enum slu_step start_work(struct slu_exchange *x)
 {
     struct slu_job *job;
 
+    if (!slu_door_carry_over(x))
+        return STEP_REPLY;
     if (!complete_switch(x))
         return refuse(x, SLU_FAULT_MEMORY, "", "no memory for this request");
     job = slu_exchange_job(x, x->target, x->operation, false);
     if (job) {
-        job->like = x->door->table;
         job->canonical = x->canonical;
+        play_time(x, job);
+        if (!pass_token(x, job))
+            return refuse(x, SLU_FAULT_MEMORY, "", "no memory for this request");
+        if (x->operation == SLU_OP_LIST && !slu_door_list(x, job))
+            return STEP_REPLY;
     }
     return slu_exchange_work(x, job);
 }
@@ -169,10 +250,7 @@ static enum slu_step read_request(struct slu_exchange *x)
             SLU_FMT(first ? first->detail : SLU_STR("the request cannot be read")));
     }
     x->flow_log_id = slu_vars_get(&x->match->vars, SLU_STR("id"));
-    if (x->target->memory || slu_str_eq(x->target->dialect, slu_table_dialect(x->door->table)))
-        return start_work(x);
-    return refuse(x, SLU_FAULT_NOT_IMPLEMENTED, "parameter",
-                  "a door onto a cloud of another dialect is not served yet");
+    return start_work(x);
 }
 
 enum slu_step slu_door_understand(struct slu_exchange *x)
@@ -225,14 +303,74 @@ static void reply_error(struct slu_exchange *x)
         slu_problem_plain(x->arena, &x->fault, &x->response);
 }
 
-void slu_door_reply(struct slu_exchange *x)
+/* What the job found wrong with the request, in the words of the door's dialect. */
+static void tell_mistakes(struct slu_exchange *x)
 {
-    if (x->fault.kind == SLU_FAULT_NONE &&
-        !slu_table_write_reply(x->door->table, x->operation, x->match->step, x->flow_log,
+    enum slu_fault_kind kind = SLU_FAULT_UNSUPPORTED;
+    struct slu_buf words;
+
+    slu_buf_init(&words, sizeof(x->fault.words) - 1);
+    for (const struct slu_mistake *one = x->mistakes.first; one; one = one->next) {
+        struct slu_str name =
+            slu_table_native_name(x->door->table, x->operation, one->pointer, x->arena);
+
+        if (one->kind != SLU_FAULT_UNSUPPORTED)
+            kind = one->kind;
+        slu_buf_printf(&words, "%s%.*s%s%.*s", words.n ? "; " : "",
+                       SLU_FMT(name.p ? name : SLU_STR("")), name.n ? ": " : "",
+                       SLU_FMT(one->detail));
+    }
+    x->fault = (struct slu_fault){0};
+    slu_fault_set(&x->fault, kind, "", "%.*s", SLU_FMT(slu_buf_str(&words)));
+    slu_buf_done(&words);
+}
+
+/* What went wrong beyond the door is told without the words, names and ids of the other side. */
+static void tell_upstream(struct slu_exchange *x)
+{
+    const struct slu_job *job = x->job;
+    enum slu_fault_kind kind = x->fault.kind;
+
+    x->fault = (struct slu_fault){0};
+    slu_fault_set(&x->fault, kind, "", "%s%s%s", job->done ? job->done : "",
+                  job->done ? ", but: " : "", slu_fault_info(kind)->title);
+}
+
+static void tell_fault(struct slu_exchange *x)
+{
+    const struct slu_job *job = x->job;
+
+    if (!job || x->target->memory || job->fault.kind == SLU_FAULT_NONE)
+        return;
+    if (job->fault.kind == SLU_FAULT_INVALID && x->mistakes.first)
+        tell_mistakes(x);
+    else if (job->ended_by == 'U' && (slu_door_is_foreign(x) || !job->outcome.kind))
+        tell_upstream(x);
+}
+
+static bool write_success(struct slu_exchange *x)
+{
+    if (x->operation == SLU_OP_LIST && !slu_door_told_list(x))
+        return false;
+    if (x->operation != SLU_OP_LIST && x->flow_log && slu_door_retells(x)) {
+        x->flow_log = slu_door_retell(x, x->arena, x->flow_log);
+        if (!x->flow_log)
+            return slu_fault_memory(&x->fault);
+    }
+    slu_door_leave_out(x);
+    if (!slu_table_write_reply(x->door->table, x->operation, x->match->step, x->flow_log,
                                &x->match->vars, x->arena, &x->losses, &x->response, &x->fault)) {
         slu_fault_set(&x->fault, SLU_FAULT_INTERNAL, "", "the answer cannot be written");
         x->door_word = x->fault.place[0] ? x->fault.place : x->door_word;
+        return false;
     }
+    return slu_door_tell_losses(x) || slu_fault_memory(&x->fault);
+}
+
+void slu_door_reply(struct slu_exchange *x)
+{
     if (x->fault.kind != SLU_FAULT_NONE)
+        tell_fault(x);
+    if (x->fault.kind != SLU_FAULT_NONE || !write_success(x))
         reply_error(x);
 }

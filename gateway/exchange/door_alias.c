@@ -1,21 +1,20 @@
 /*
- * What the two sides of a door call the same thing. A door's clients name resources and destinations
- * as their own cloud would; the door's aliases give these names ("security"), and the target's
- * aliases say what the name means there. Answers go the same way back. Ids of flow logs are the
- * target's own on both sides.
+ * What the two sides of a door call the same thing. A door's clients name resources and
+ * destinations as their own cloud would; the door's aliases give these names ("security"), and the
+ * target's aliases say what the name means there. Answers go the same way back. Ids of flow logs
+ * are the target's own on both sides.
  *
- * On the way there nothing is guessed: what has no name in common is refused in the dialect's words.
- * On the way back nothing is hidden: what has no name is told as it is, what the dialect cannot say
- * is left out, and a header tells the places of all that was left out.
+ * On the way there nothing is guessed: what has no name in common is refused in the dialect's
+ * words. On the way back nothing is hidden: what has no name is told as it is, what the dialect
+ * cannot say is left out, and a header tells the places of all that was left out.
  */
 #include "exchange/exchange_internal.h"
 
-enum { LOSSES_TOLD_BYTES = 1000 };
+enum { LOSSES_TOLD_BYTES = 1000, PLACES_MOST = 64 };
 
 bool slu_door_is_foreign(const struct slu_exchange *x)
 {
-    return !x->target->memory &&
-           !slu_str_eq(x->target->dialect, slu_table_dialect(x->door->table));
+    return !x->target->memory && !slu_str_eq(x->target->dialect, slu_table_dialect(x->door->table));
 }
 
 bool slu_door_retells(const struct slu_exchange *x)
@@ -65,8 +64,8 @@ static void put_resource(struct slu_value *flow_log, const struct slu_alias *ali
 static bool refuse(struct slu_exchange *x, enum slu_fault_kind kind, const char *pointer,
                    const char *words)
 {
-    struct slu_str name = slu_table_native_name(x->door->table, x->operation, slu_str_of(pointer),
-                                                x->arena);
+    struct slu_str name =
+        slu_table_native_name(x->door->table, x->operation, slu_str_of(pointer), x->arena);
 
     slu_exchange_fail(x, kind, pointer, "%.*s%s%s", SLU_FMT(name.p ? name : SLU_STR("")),
                       name.p ? " " : "", words);
@@ -84,15 +83,15 @@ static bool says(const struct slu_value *object, const char *name)
 static bool carry_resource(struct slu_exchange *x)
 {
     const struct slu_alias *here, *there;
-    enum slu_alias_fit fit = slu_alias_carry(resources_here(x), resources_there(x), x->canonical,
-                                             false, &here, &there);
+    enum slu_alias_fit fit =
+        slu_alias_carry(resources_here(x), resources_there(x), x->canonical, false, &here, &there);
 
     if (fit == SLU_ALIAS_FOUND) {
         put_resource(x->canonical, there, x->arena);
         return true;
     }
-    if (!slu_door_is_foreign(x) || !(says(x->canonical, "resource_id") ||
-                                     says(x->canonical, "resource_type")))
+    if (!slu_door_is_foreign(x) ||
+        !(says(x->canonical, "resource_id") || says(x->canonical, "resource_type")))
         return true;
     return refuse(x, SLU_FAULT_RESOURCE_NOT_FOUND, "/resource_id",
                   fit == SLU_ALIAS_ALONE
@@ -115,51 +114,27 @@ static bool carry_destination(struct slu_exchange *x)
                       slu_value_copy(x->arena, there->members));
     if (fit == SLU_ALIAS_FOUND || !slu_door_is_foreign(x))
         return true;
-    return refuse(x, SLU_FAULT_DESTINATION_NOT_FOUND, "/destination",
-                  fit == SLU_ALIAS_ALONE
-                      ? "has an alias at this door, but none at the cloud behind it"
-                      : "names a destination that has no alias at this door, whose cloud is another");
+    return refuse(
+        x, SLU_FAULT_DESTINATION_NOT_FOUND, "/destination",
+        fit == SLU_ALIAS_ALONE
+            ? "has an alias at this door, but none at the cloud behind it"
+            : "names a destination that has no alias at this door, whose cloud is another");
 }
 
 /* Native members of one dialect mean nothing in another. */
 static bool has_no_natives(struct slu_exchange *x)
 {
-    const struct slu_value *native = slu_value_member(x->canonical, "native");
+    struct slu_value *native = slu_value_member(x->canonical, "native");
 
-    if (!slu_value_is(native, SLU_OBJECT) || !native->first)
+    if (native && !native->count) /* nothing is lost with it */
+        (void)slu_value_remove(x->canonical, native);
+    if (!native || !native->count)
         return true;
     x->door_word = "parameter";
     slu_exchange_fail(x, SLU_FAULT_UNSUPPORTED, "parameter",
                       "%.*s cannot be carried to the cloud behind this door, which is another",
                       SLU_FMT(native->first->name));
     return false;
-}
-
-/* A parameter that the door is not configured for would be dropped on the way. */
-static bool parameters_are_ours(struct slu_exchange *x)
-{
-    const struct slu_table_parameter *parameters;
-    size_t count = slu_table_parameters(x->door->table, &parameters);
-
-    for (size_t i = 0; i < count; i++) {
-        if (!slu_vars_get(&x->match->vars, parameters[i].name).p ||
-            slu_vars_get(&x->door->parameters, parameters[i].name).p)
-            continue;
-        x->door_word = "parameter";
-        slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "parameter",
-                          "%.*s is not one that this door serves", SLU_FMT(parameters[i].name));
-        return false;
-    }
-    return true;
-}
-
-/* Names of the door's own place are the target's parameters there. */
-static void forget(struct slu_exchange *x, const char *name)
-{
-    struct slu_value *member = slu_value_find(x->canonical, slu_str_of(name));
-
-    if (member)
-        slu_value_remove(x->canonical, member);
 }
 
 static bool no_memory(struct slu_exchange *x)
@@ -171,33 +146,21 @@ static bool no_memory(struct slu_exchange *x)
 bool slu_door_carry_over(struct slu_exchange *x)
 {
     bool foreign = slu_door_is_foreign(x);
+    struct slu_value *parent;
 
     if (x->target->memory)
         return true;
-    if (foreign && !parameters_are_ours(x))
-        return false;
     if (!x->canonical)
         return true;
     if (foreign && !has_no_natives(x))
         return false;
     if (foreign && x->operation == SLU_OP_CREATE)
         slu_table_imply(x->door->table, x->canonical, x->arena);
-    if (!foreign && !slu_door_retells(x))
-        return true;
-    if (foreign) {
-        /* a resource's alias may name its parent too, so it goes last */
-        struct slu_value *parent = slu_value_member(x->canonical, "parent_id");
-        struct slu_value *native = slu_value_member(x->canonical, "native");
-
-        if (native)
-            forget(x, "native");
-        if (!carry_resource(x) || !carry_destination(x))
-            return false;
-        if (parent && slu_value_member(x->canonical, "parent_id") == parent)
-            forget(x, "parent_id");
-    } else if (!carry_resource(x) || !carry_destination(x)) {
+    parent = slu_value_member(x->canonical, "parent_id");
+    if (!carry_resource(x) || !carry_destination(x))
         return false;
-    }
+    if (foreign && parent) /* which is the door's parameter, or went with the resource */
+        (void)slu_value_remove(x->canonical, parent);
     return !x->arena->failed || no_memory(x);
 }
 
@@ -248,8 +211,7 @@ static bool is_compared_here(struct slu_str pointer)
 bool slu_door_filters(struct slu_exchange *x, const struct slu_page *page,
                       const struct slu_filter **ret_filters, size_t *ret_count)
 {
-    struct slu_filter *sent =
-        slu_arena_zero(x->arena, (page->filter_count + 1) * sizeof(*sent));
+    struct slu_filter *sent = slu_arena_zero(x->arena, (page->filter_count + 1) * sizeof(*sent));
     size_t count = 0;
 
     if (!sent)
@@ -331,18 +293,26 @@ static struct slu_str place_of(struct slu_str pointer)
     return pointer;
 }
 
-static bool is_told(const struct slu_losses *losses, const struct slu_loss *loss)
+struct places {
+    struct slu_str items[PLACES_MOST];
+    size_t count;
+};
+
+/* True when the place is new. */
+static bool note_place(struct places *places, struct slu_str place)
 {
-    for (const struct slu_loss *other = losses->first; other != loss; other = other->next)
-        if (slu_str_eq(place_of(other->pointer), place_of(loss->pointer)))
-            return true;
-    return false;
+    for (size_t i = 0; i < places->count; i++)
+        if (slu_str_eq(places->items[i], place))
+            return false;
+    if (places->count < PLACES_MOST)
+        places->items[places->count++] = place;
+    return true;
 }
 
 /* No more than fits a header, and nothing that no header can hold. */
-static bool add_place(struct slu_buf *text, struct slu_str place)
+static bool add_place(struct slu_buf *text, size_t count, struct slu_str place)
 {
-    if (text->n + place.n + 2 > LOSSES_TOLD_BYTES)
+    if (count == PLACES_MOST || text->n + place.n + 2 > LOSSES_TOLD_BYTES)
         return false;
     if (text->n)
         slu_buf_lit(text, ", ");
@@ -356,6 +326,7 @@ static bool add_place(struct slu_buf *text, struct slu_str place)
 
 bool slu_door_tell_losses(struct slu_exchange *x)
 {
+    struct places places = {.count = 0};
     struct slu_buf text;
     bool good = true, room = true;
 
@@ -363,14 +334,14 @@ bool slu_door_tell_losses(struct slu_exchange *x)
         return true;
     slu_buf_init(&text, 0);
     for (const struct slu_loss *loss = x->losses.first; loss && room; loss = loss->next)
-        if (loss->direction == SLU_REPLY && !is_told(&x->losses, loss))
-            room = add_place(&text, place_of(loss->pointer));
+        if (loss->direction == SLU_REPLY && note_place(&places, place_of(loss->pointer)))
+            room = add_place(&text, places.count, place_of(loss->pointer));
     if (!room)
         slu_buf_lit(&text, ", ...");
     if (text.n || text.failed)
-        good = !text.failed && slu_headers_add(x->arena, &x->response.headers,
-                                               SLU_STR("sluice-loss"),
-                                               slu_arena_str(x->arena, slu_buf_str(&text)));
+        good =
+            !text.failed && slu_headers_add(x->arena, &x->response.headers, SLU_STR("sluice-loss"),
+                                            slu_arena_str(x->arena, slu_buf_str(&text)));
     slu_buf_done(&text);
     return good;
 }

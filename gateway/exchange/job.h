@@ -51,8 +51,8 @@ enum slu_job_step {
 struct slu_list_wish {
     const struct slu_filter *filters;
     size_t filter_count;
-    /* how the caller is told of a row, where that is not as the cloud tells it: rows are filtered and
-     * kept as they are told; NULL on no memory */
+    /* how the caller is told of a row, where that is not as the cloud tells it: rows are filtered
+     * and kept as they are told; NULL on no memory */
     struct slu_value *(*told)(void *user, struct slu_arena *arena, const struct slu_value *row);
     void *told_user;
     const struct slu_filter *sent; /* with `told`: what the cloud may filter by meanwhile */

@@ -116,11 +116,11 @@ bool slu_list_ask(struct slu_job *job)
     job->pages++;
     job->list_end.again = false;
     slu_losses_init(&job->page_losses, job->paging ? &job->page_arena : job->arena, true);
-    job->page = (struct slu_page){
-        .position = job->list_end.next,
-        .size = paging ? width_of(job, paging) : 0,
-        .filters = job->list.told ? job->list.sent : job->list.filters,
-        .filter_count = job->list.told ? job->list.sent_count : job->list.filter_count};
+    job->page = (struct slu_page){.position = job->list_end.next,
+                                  .size = paging ? width_of(job, paging) : 0,
+                                  .filters = job->list.told ? job->list.sent : job->list.filters,
+                                  .filter_count = job->list.told ? job->list.sent_count
+                                                                 : job->list.filter_count};
     return true;
 }
 

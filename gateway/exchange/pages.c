@@ -1,7 +1,8 @@
 /*
- * Lists as callers ask for them: page_size, page_token and filters; and the tokens. A token is the
- * hexadecimal text of a JSON document and of its HMAC. It says where each target's list goes on; it
- * is good for one caller, one set of targets, filters and page size, and for an hour.
+ * Lists as callers ask for them: page_size, page_token and filters; and the tokens, which doors of
+ * dialects with tokens give too. A token is the hexadecimal text of a JSON document and of its
+ * HMAC. It says where each target's list goes on; it is good for one caller, one set of targets,
+ * filters and page size (at a door the client may change that one), and for an hour.
  */
 #include "exchange/rest.h"
 
@@ -12,25 +13,52 @@
 
 enum { USUAL = 100, MOST = 1000, LIFE_S = 3600, SEAL_BYTES = 16, TOKEN_MOST = 12000 };
 
-/* What a token is bound to, besides the page size: who asked what of whom. */
-static struct slu_str binding(struct slu_exchange *x)
+static void add_query(const struct slu_exchange *x, struct slu_buf *out)
 {
-    struct slu_str text = slu_arena_printf(x->arena, "%.*s\n%.*s\n", SLU_FMT(x->caller->name),
-                                           SLU_FMT(x->request->path));
-    struct slu_buf out;
-
-    slu_buf_init(&out, 0);
-    slu_buf_add(&out, text);
+    slu_buf_byte(out, '\n');
+    slu_buf_add(out, x->request->path);
+    slu_buf_byte(out, '\n');
     for (size_t i = 0; i < x->query.count; i++) {
         const struct slu_param *param = &x->query.items[i];
 
         if (slu_str_is(param->name, "page_token") || slu_str_is(param->name, "page_size"))
             continue;
-        slu_percent_encode(&out, param->name);
-        slu_buf_byte(&out, '=');
-        slu_percent_encode(&out, param->value);
-        slu_buf_byte(&out, '&');
+        slu_percent_encode(out, param->name);
+        slu_buf_byte(out, '=');
+        slu_percent_encode(out, param->value);
+        slu_buf_byte(out, '&');
     }
+}
+
+/* At a door: its dialect and target, and the filters as they were understood. */
+static void add_door(const struct slu_exchange *x, struct slu_buf *out)
+{
+    const struct slu_page *page = x->match->vars.page;
+
+    slu_buf_printf(out, " at a door\n%.*s\n%.*s\n", SLU_FMT(slu_table_dialect(x->door->table)),
+                   SLU_FMT(x->target->name));
+    for (size_t i = 0; page && i < page->filter_count; i++) {
+        slu_percent_encode(out, page->filters[i].pointer);
+        for (size_t k = 0; k < page->filters[i].count; k++) {
+            slu_buf_byte(out, '=');
+            slu_json_write(out, page->filters[i].any[k]);
+        }
+        slu_buf_byte(out, '&');
+    }
+}
+
+/* What a token is bound to, besides the page size: who asked what of whom. */
+static struct slu_str binding(struct slu_exchange *x)
+{
+    struct slu_str text;
+    struct slu_buf out;
+
+    slu_buf_init(&out, 0);
+    slu_buf_add(&out, x->caller->name);
+    if (x->door)
+        add_door(x, &out);
+    else
+        add_query(x, &out);
     text = out.failed ? SLU_STR_NONE : slu_arena_str(x->arena, slu_buf_str(&out));
     slu_buf_done(&out);
     return text;
@@ -115,7 +143,11 @@ struct slu_str slu_page_token(struct slu_exchange *x, const struct slu_list_ask 
 
 static bool refuse(struct slu_exchange *x, const char *words)
 {
-    slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "page_token", "page_token %s", words);
+    struct slu_str name =
+        x->door ? slu_table_paging(x->door->table)->position : SLU_STR("page_token");
+
+    x->door_word = "parameter";
+    slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "page_token", "%.*s %s", SLU_FMT(name), words);
     return false;
 }
 
@@ -126,7 +158,7 @@ static bool open_token(struct slu_exchange *x, struct slu_str token, struct slu_
     char *bytes = token.n <= TOKEN_MOST ? slu_arena_get(x->arena, n + 1) : NULL;
 
     if (!bytes || n <= SEAL_BYTES || token.n % 2 || !slu_hex_read(token, bytes, n))
-        return refuse(x, "is not one of ours; take next_page_token as it is");
+        return refuse(x, "is not one of ours; take it as the page before gave it");
     *ret_document = (struct slu_str){bytes + SEAL_BYTES, n - SEAL_BYTES};
     if (!seal(x, *ret_document, digest))
         return refuse(x, "cannot be read for want of memory");
@@ -196,6 +228,11 @@ static bool read_token(struct slu_exchange *x, struct slu_str token, bool has_si
         return refuse(x, "was made for another page_size; keep it or leave it out");
     ask->size = (uint32_t)size;
     return read_places(x, slu_value_member(document, "at"), ask);
+}
+
+bool slu_list_ask_resume(struct slu_exchange *x, struct slu_str token, struct slu_list_ask *ask)
+{
+    return read_token(x, token, false, ask);
 }
 
 static bool read_size(struct slu_exchange *x, struct slu_str value, uint32_t *ret_size)

@@ -51,6 +51,9 @@ struct slu_list_ask {
     size_t place_count;
 };
 SLU_NODISCARD bool slu_list_ask_read(struct slu_exchange *x, struct slu_list_ask **ret_ask);
+/* Where a door's token says that the list goes on, and how wide its pages are. */
+SLU_NODISCARD bool slu_list_ask_resume(struct slu_exchange *x, struct slu_str token,
+                                       struct slu_list_ask *ask);
 /* Fills job->list for one target's part of the page. */
 void slu_list_ask_apply(const struct slu_list_ask *ask, const struct slu_place *place,
                         uint32_t size, struct slu_job *job);

@@ -75,8 +75,8 @@ bool slu_settle_wanted(const struct slu_job *job)
 {
     const struct slu_poll *poll = slu_settle_poll(job);
 
-    return poll && slu_operation_writes(job->operation) && (job->settles || must_wait(job) || poll == &look_poll) &&
-           !is_over(job, poll);
+    return poll && slu_operation_writes(job->operation) &&
+           (job->settles || must_wait(job) || poll == &look_poll) && !is_over(job, poll);
 }
 
 /* One looks */
