@@ -1,8 +1,11 @@
 """Runs each subject in turn on core 0, with wrk and the upstream on core 1, several rounds; counts
 the processor time of the subject's process (utime + stime) against the requests that wrk had
-answered with 201 or 200. Prints medians over the rounds and ratios to HAProxy and nginx."""
+answered with a 2xx. Prints medians over the rounds and ratios to HAProxy and nginx; then what each
+further operation costs beside a create, per native call; a list of 1,000; and a create through a
+door, whose client signs, beside one over REST."""
 import asyncio
 import hashlib
+import hmac
 import json
 import os
 import pathlib
@@ -132,7 +135,7 @@ backend b
     return start(["haproxy", "-db", "-q", "-f", str(config)], 0, port)
 
 
-def sluice(binary, folder, dialect, port, upstream, access=False):
+def sluice(binary, folder, dialect, port, upstream, access=False, **more):
     parameters = {"region": "cn-qingdao"} if dialect == "alibaba-vpc" else {"project_id": PROJECT}
     scheme = "acs3-hmac-sha256" if dialect == "alibaba-vpc" else "sdk-hmac-sha256"
     config = {
@@ -144,7 +147,8 @@ def sluice(binary, folder, dialect, port, upstream, access=False):
                               "parameters": parameters, "max_in_flight": 2000,
                               "credentials": {"scheme": scheme, "access_key": {"value": "bench"},
                                               "secret_key": {"value": "bench-secret"}}}}}
-    file = folder / f"sluice-{dialect}-{access}.json"
+    config.update(more)
+    file = folder / f"sluice-{port}.json"
     file.write_text(json.dumps(config))
     return start([binary, "serve", "--config", str(file)], 0, port, stdout=subprocess.DEVNULL,
                  stderr=subprocess.DEVNULL)
@@ -198,31 +202,50 @@ def status_kb(pid, which):
     return int(re.search(rf"^{which}:\s+(\d+)", text, re.M).group(1))
 
 
-def wrk(folder, dialect, port, connections, seconds):
+class Request:
+    """What wrk sends, again and again."""
+
+    def __init__(self, name, method="GET", path="/v1/targets/cloud/flow-logs", body=None,
+                 headers=None):
+        self.name, self.method, self.path, self.body = name, method, path, body
+        self.headers = headers or {"Authorization": f"Bearer {KEY}"}
+
+    def script(self, folder):
+        lines = [f'wrk.method = "{self.method}"']
+        if self.body is not None:
+            lines.append(f"wrk.body = [==[{self.body}]==]")
+            lines.append('wrk.headers["Content-Type"] = "application/json"')
+        lines += [f'wrk.headers["{name}"] = "{value}"' for name, value in self.headers.items()]
+        file = folder / f"{self.name}.lua"
+        file.write_text("\n".join(lines))
+        return str(file)
+
+
+def compact(document):
+    return json.dumps(document, separators=(",", ":"))
+
+
+def create_of(dialect):
+    return Request(f"create-{dialect}", "POST", body=compact(BODIES[dialect]))
+
+
+def wrk(folder, request, port, connections, seconds):
     """Requests answered. A wrong answer ends the bench: it would be no measurement."""
-    script = folder / f"{dialect}.lua"
-    if not script.exists():
-        script.write_text(f"""
-wrk.method = "POST"
-wrk.body = [==[{json.dumps(BODIES[dialect], separators=(",", ":"))}]==]
-wrk.headers["Content-Type"] = "application/json"
-wrk.headers["Authorization"] = "Bearer {KEY}"
-""")
     done = subprocess.run(
         ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout",
-         "10s", "-s", str(script), f"http://127.0.0.1:{port}/v1/targets/cloud/flow-logs"],
+         "10s", "-s", request.script(folder), f"http://127.0.0.1:{port}{request.path}"],
         capture_output=True, text=True, check=True)
     wrong = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
     if wrong:
-        raise SystemExit(f"bench: wrong answers at port {port}:\n{done.stdout}")
+        raise SystemExit(f"bench: wrong answers to {request.name} at port {port}:\n{done.stdout}")
     return int(re.search(r"(\d+) requests in", done.stdout).group(1))
 
 
-def measure(folder, dialect, process, port, connections):
+def measure(folder, request, process, port, connections):
     """Microseconds of processor time per request."""
-    wrk(folder, dialect, port, connections, 1)
+    wrk(folder, request, port, connections, 1)
     before = cpu_seconds(process.pid)
-    requests = wrk(folder, dialect, port, connections, SECONDS)
+    requests = wrk(folder, request, port, connections, SECONDS)
     return (cpu_seconds(process.pid) - before) * 1e6 / requests
 
 
@@ -243,7 +266,8 @@ def compare(binary, folder, dialect):
             rounds = {name: [] for name in running}
             for _ in range(ROUNDS):
                 for name, (port, process) in running.items():
-                    rounds[name].append(measure(folder, dialect, process, port, connections))
+                    rounds[name].append(
+                            measure(folder, create_of(dialect), process, port, connections))
             report(dialect, connections, rounds)
     finally:
         for _, process in running.values():
@@ -268,7 +292,7 @@ def memory(binary, folder):
     process = sluice(binary, folder, "otc-vpc", port, cloud.port)
     try:
         idle = status_kb(process.pid, "VmRSS")
-        wrk(folder, "otc-vpc", port, 1000, SECONDS)
+        wrk(folder, create_of("otc-vpc"), port, 1000, SECONDS)
         print(f"\nmemory, otc-vpc create, 1,000 connections, a cloud that takes 20 ms "
               f"({cloud.most} in flight at most):")
         print(f"  VmRSS idle {idle} kB, peak {status_kb(process.pid, 'VmHWM')} kB, "
@@ -277,15 +301,121 @@ def memory(binary, folder):
         stop(process)
 
 
+# ------------------------------------------------------------------- the other operations
+
+LOG = "/v1/targets/cloud/flow-logs/a9d7dee7-37d2-4cba-a208-a016252aaa63"
+OPERATIONS = [  # the request, and how many native calls it takes
+    (create_of("otc-vpc"), 1), (Request("get", path=LOG), 1), (Request("delete", "DELETE", LOG), 1),
+    (Request("rename", "PATCH", LOG, compact({"name": "renamed"})), 2),
+    (Request("disable", "PATCH", LOG, compact({"enabled": False})), 2),
+    (Request("list of 1", path="/v1/targets/cloud/flow-logs?page_size=2"), 1)]
+
+
+def list_upstream(folder, name, port, rows):
+    """Answers a list to GET /…/flow_logs, and to everything else as the static upstream."""
+    one = REPLIES["otc-vpc"]["flow_log"]
+    (folder / name).mkdir()
+    (folder / name / "list.json").write_text(compact({"flow_logs": [
+        {**one, "id": f"a9d7dee7-37d2-4cba-a208-{i:012x}", "name": f"log-{i}"}
+        for i in range(rows)]}))
+    return nginx(folder, f"lists-{name}", 1, port, f"""
+  server {{ listen 127.0.0.1:{port} backlog=4096; default_type application/json;
+    root {folder}/{name};
+    location / {{ return 200 '{compact(REPLIES["otc-vpc"])}'; }}
+    location = /v1/{PROJECT}/fl/flow_logs {{
+      if ($request_method = POST) {{ return 200 '{compact(REPLIES["otc-vpc"])}'; }}
+      rewrite ^ /list.json break; }} }}""")
+
+
+def operations(binary, folder):
+    upstream, port = free_port(), free_port()
+    cloud = list_upstream(folder, "few", upstream, 1)
+    process = sluice(binary, folder, "otc-vpc", port, upstream)
+    rounds = {request.name: [] for request, _ in OPERATIONS}
+    try:
+        for _ in range(ROUNDS):
+            for request, _ in OPERATIONS:
+                rounds[request.name].append(measure(folder, request, process, port, 64))
+    finally:
+        stop(process)
+        stop(cloud)
+    creates = rounds[OPERATIONS[0][0].name]
+    print(f"\notc-vpc operations, 64 connections: CPU microseconds, median of {ROUNDS} rounds")
+    print(f"  {'':20} {'request':>8} {'calls':>6} {'a call':>8} {'/create':>8}")
+    for request, calls in OPERATIONS:
+        values = [value / calls for value in rounds[request.name]]
+        against = statistics.median(own / other for own, other in zip(values, creates))
+        print(f"  {request.name:20} {statistics.median(rounds[request.name]):8.1f} {calls:6} "
+              f"{statistics.median(values):8.1f} {against:8.2f}", flush=True)
+
+
+def long_list(binary, folder):
+    upstream, port = free_port(), free_port()
+    cloud = list_upstream(folder, "many", upstream, 1000)
+    process = sluice(binary, folder, "otc-vpc", port, upstream)
+    request = Request("list of 1000", path="/v1/targets/cloud/flow-logs?page_size=1000")
+    try:
+        values = [measure(folder, request, process, port, 4) / 1000 for _ in range(ROUNDS)]
+        print(f"\notc-vpc, a list of 1,000 flow logs: {statistics.median(values):.2f} ms of CPU "
+              f"({min(values):.2f} to {max(values):.2f}); VmHWM {status_kb(process.pid, 'VmHWM')} kB")
+    finally:
+        stop(process)
+        stop(cloud)
+
+
+# ------------------------------------------------------------------------------------ a door
+
+def signed(port, body):
+    """A create as a client of the cloud sends it, SDK-HMAC-SHA256; it may be sent often."""
+    date, path = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), f"/v1/{PROJECT}/fl/flow_logs"
+    host, names = f"127.0.0.1:{port}", "content-type;host;x-sdk-date"
+    canonical = (f"POST\n{path}/\n\ncontent-type:application/json\nhost:{host}\n"
+                 f"x-sdk-date:{date}\n\n{names}\n{hashlib.sha256(body.encode()).hexdigest()}")
+    to_sign = f"SDK-HMAC-SHA256\n{date}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    signature = hmac.new(b"door-secret", to_sign.encode(), hashlib.sha256).hexdigest()
+    return Request("create, door", "POST", path, body, {
+        "X-Sdk-Date": date, "Authorization": f"SDK-HMAC-SHA256 Access=doorkey, "
+        f"SignedHeaders={names}, Signature={signature}"})
+
+
+def door(binary, folder):
+    upstream, port, at = free_port(), free_port(), free_port()
+    cloud = static_upstream(folder, "otc-vpc", upstream)
+    process = sluice(binary, folder, "otc-vpc", port, upstream, doors=[{
+        "dialect": "otc-vpc", "address": f"127.0.0.1:{at}", "target": "cloud",
+        "parameters": {"project_id": PROJECT},
+        "credentials": [{"caller": "bench", "access_key": "doorkey",
+                         "secret_key": {"value": "door-secret"}}]}])
+    native = {"flow_log": {
+        "name": "edge-reject", "description": "rejected traffic of the edge",
+        "resource_type": "vpc", "resource_id": UUID, "traffic_type": "reject",
+        "log_group_id": UUID, "log_topic_id": UUID}}
+    rest, through = [], []
+    try:
+        for _ in range(ROUNDS):
+            rest.append(measure(folder, create_of("otc-vpc"), process, port, 64))
+            through.append(measure(folder, signed(at, compact(native)), process, at, 64))
+    finally:
+        stop(process)
+        stop(cloud)
+    more = statistics.median(a - b for a, b in zip(through, rest))
+    print(f"\notc-vpc create through a door, 64 connections: {statistics.median(through):.1f} us, "
+          f"over REST {statistics.median(rest):.1f} us: the signature and the dialect add "
+          f"{more:.1f} us")
+
+
 def main():
     if os.cpu_count() < 2:
         raise SystemExit("bench: needs two cores")
     binary = str(pathlib.Path(sys.argv[1]).resolve())
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as name:
         folder = pathlib.Path(name)
-        for dialect in BODIES:
-            compare(binary, folder, dialect)
-        memory(binary, folder)
+        parts = {"create": lambda: [compare(binary, folder, dialect) for dialect in BODIES],
+                 "memory": lambda: memory(binary, folder),
+                 "operations": lambda: operations(binary, folder),
+                 "list": lambda: long_list(binary, folder), "door": lambda: door(binary, folder)}
+        for part in sys.argv[2:] or parts:
+            parts[part]()
 
 
 main()
