@@ -203,7 +203,7 @@ class Scene:
                        "endpoint": f"http://127.0.0.1:{self.counter.port}", "project": project,
                        "password": {"value": password}}
         conf = target("otc-vpc", self.cloud.url, parameters={"project_id": project},
-                      credentials=credentials, timeout_ms=9000, total_timeout_ms=20000)
+                      credentials=credentials, timeout_ms=40000, total_timeout_ms=50000)
         self.gateway = Gateway(binary, {"net": conf}, env=environment())
 
     def __enter__(self):
