@@ -330,10 +330,13 @@ static void tell_upstream(struct slu_exchange *x)
 {
     const struct slu_job *job = x->job;
     enum slu_fault_kind kind = x->fault.kind;
+    struct slu_str name =
+        slu_table_native_name(x->door->table, x->operation, job->outcome.pointer, x->arena);
 
     x->fault = (struct slu_fault){0};
-    slu_fault_set(&x->fault, kind, "", "%s%s%s", job->done ? job->done : "",
-                  job->done ? ", but: " : "", slu_fault_info(kind)->title);
+    slu_fault_set(&x->fault, kind, "", "%s%s%.*s%s%s", job->done ? job->done : "",
+                  job->done ? ", but: " : "", SLU_FMT(name.p ? name : SLU_STR("")),
+                  name.n ? ": " : "", slu_fault_info(kind)->title);
 }
 
 static void tell_fault(struct slu_exchange *x)

@@ -319,9 +319,8 @@ SLU_NODISCARD bool slu_table_write_error(const struct slu_table *table,
                                          struct slu_fault *fault);
 
 /*
- * What the dialect's own client calls the canonical member: "ResourceId", "flow_log.name" without
- * the place of the document, so "name". A NULL pointer where the operation's request has no member
- * for it.
+ * What the dialect's own client calls the canonical member, without the place of the document. A
+ * NULL pointer where the operation's request has no member for it.
  */
 struct slu_str slu_table_native_name(const struct slu_table *table, enum slu_operation operation,
                                      struct slu_str pointer, struct slu_arena *arena);

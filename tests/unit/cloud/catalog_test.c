@@ -197,9 +197,53 @@ static void test_unknown_alias_names_the_others(void **state)
     assert_str(mistakes.first->detail, "the target has no alias \"x\"; it has no such aliases");
 }
 
+/* Backwards: from what is said to the name, and to what the name means on the other side. */
+static void test_aliases_backwards(void **state)
+{
+    const struct slu_alias here[] = {
+        {SLU_STR("wide"), tree("{\"type\":\"s3\"}")},
+        {SLU_STR("security"), tree("{\"type\":\"s3\",\"arn\":\"a\"}")},
+        {SLU_STR("twin"), tree("{\"type\":\"lts\"}")},
+        {SLU_STR("alone"), tree("{\"type\":\"lts\",\"group\":\"g\"}")},
+        {SLU_STR("nothing"), tree("{}")},
+    };
+    const struct slu_alias there[] = {{SLU_STR("security"), tree("{}")},
+                                      {SLU_STR("wide"), tree("{}")},
+                                      {SLU_STR("twin"), tree("{}")}};
+    const struct slu_aliases from = {here, SLU_COUNT(here)}, to = {there, SLU_COUNT(there)};
+    const struct {
+        const char *said;
+        bool whole;
+        enum slu_alias_fit fit;
+        const struct slu_alias *from, *to;
+    } cases[] = {
+        {"{\"type\":\"s3\",\"arn\":\"a\"}", true, SLU_ALIAS_FOUND, &here[1], &there[0]},
+        {"{\"type\":\"s3\",\"arn\":\"a\",\"role\":\"r\"}", false, SLU_ALIAS_FOUND, &here[1],
+         &there[0]},
+        {"{\"type\":\"s3\",\"arn\":\"a\",\"role\":\"r\"}", true, SLU_ALIAS_NONE, NULL, NULL},
+        {"{\"type\":\"s3\",\"arn\":null}", true, SLU_ALIAS_FOUND, &here[0], &there[1]},
+        {"{\"type\":\"lts\",\"group\":\"g\"}", false, SLU_ALIAS_FOUND, &here[2], &there[2]},
+        {"{\"type\":\"lts\",\"group\":\"g\"}", true, SLU_ALIAS_ALONE, &here[3], NULL},
+        {"{\"type\":\"sls\"}", false, SLU_ALIAS_NONE, NULL, NULL},
+        {"{}", true, SLU_ALIAS_NONE, NULL, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SLU_COUNT(cases); i++) {
+        const struct slu_alias *ret_from = NULL, *ret_to = NULL;
+
+        assert_int_equal(
+            slu_alias_carry(from, to, tree(cases[i].said), cases[i].whole, &ret_from, &ret_to),
+            cases[i].fit);
+        assert_ptr_equal(ret_from, cases[i].from);
+        assert_ptr_equal(ret_to, cases[i].to);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_aliases_backwards, begin, end),
         cmocka_unit_test(test_counted),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_targets_by_name),

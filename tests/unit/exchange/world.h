@@ -30,6 +30,13 @@
 #define DOOR_REGION   "cn-qingdao"
 #define NET_FLOW_LOGS "/v1/targets/net/flow-logs"
 
+#define OTHER_UUID   "a9d7dee7-37d2-4cba-a208-a016252aaa63"
+#define ALI_EDGE     "{\"resource_type\":\"vpc\",\"resource_id\":\"vpc-m5e0123456789abcdefgh\"}"
+#define NET_EDGE     "{\"resource_type\":\"vpc\",\"resource_id\":\"" ANY_UUID "\"}"
+#define ROUTER_EDGE  "{\"resource_type\":\"router_attachment\",\"resource_id\":\"" ANY_UUID "\"}"
+#define ALI_SECURITY "{\"type\":\"sls\",\"group\":\"flowlog-project\",\"stream\":\"flowlog_store\"}"
+#define NET_SECURITY "{\"type\":\"lts\",\"group\":\"" ANY_UUID "\",\"stream\":\"" ANY_UUID "\"}"
+
 static const char net_flow_log[] =
     "{\"name\":\"edge-reject\",\"description\":\"rejected at the edge\",\"resource_type\":\"vpc\","
     "\"resource_id\":\"" ANY_UUID
@@ -135,8 +142,16 @@ static inline bool reaches(atomic_uint *count, unsigned wanted)
 
 /* The catalog */
 
-enum { WORLD_TARGETS = 5, WORLD_CALLERS = 3, WORLD_DOORS = 3 };
-enum { FRONT_REST, FRONT_ALIBABA, FRONT_OTC, FRONT_NET };
+enum { WORLD_TARGETS = 5, WORLD_CALLERS = 3, WORLD_DOORS = 6 };
+enum {
+    FRONT_REST,
+    FRONT_ALIBABA,
+    FRONT_OTC,
+    FRONT_NET,
+    FRONT_ALIBABA_NET,
+    FRONT_OTC_ROUTER,
+    FRONT_ROUTER
+};
 
 static inline struct slu_secret *secret(const char *text)
 {
@@ -228,10 +243,46 @@ static inline void world_callers(struct slu_catalog *catalog)
     }
 }
 
-/* An Alibaba door and an OTC door onto memory, and an OTC door onto the fake cloud. */
+static inline const struct slu_alias *world_alias(struct slu_catalog *catalog, const char *name,
+                                                  const char *members)
+{
+    struct slu_alias *alias = slu_arena_zero(&catalog->arena, sizeof(*alias));
+    struct slu_mistakes mistakes;
+
+    slu_mistakes_init(&mistakes, &catalog->arena);
+    alias->name = slu_str_of(name);
+    alias->members =
+        slu_json_read(&catalog->arena, slu_str_of(members), (struct slu_json_limits){0}, &mistakes);
+    assert_non_null(alias->members);
+    return alias;
+}
+
+/* Whatever these are called, both sides of the doors between the clouds mean the same by it. */
+static inline void world_aliases(struct slu_catalog *catalog)
+{
+    struct slu_door *doors = catalog->doors;
+    struct slu_target *net = &catalog->targets[2], *router = &catalog->targets[4];
+
+    doors[3].resources = world_alias(catalog, "edge", ALI_EDGE);
+    doors[3].destinations = world_alias(catalog, "security", ALI_SECURITY);
+    doors[4].resources = world_alias(catalog, "edge", NET_EDGE);
+    doors[4].destinations = world_alias(catalog, "security", NET_SECURITY);
+    net->resources = world_alias(catalog, "edge", NET_EDGE);
+    net->destinations = world_alias(catalog, "security", NET_SECURITY);
+    router->resources = world_alias(catalog, "edge", ROUTER_EDGE);
+    router->destinations = world_alias(catalog, "security", NET_SECURITY);
+    doors[3].resource_count = doors[3].destination_count = 1;
+    doors[4].resource_count = doors[4].destination_count = 1;
+    net->resource_count = net->destination_count = 1;
+    router->resource_count = router->destination_count = 1;
+}
+
+/* An Alibaba door and an OTC door onto memory, an OTC door onto the fake cloud, and doors onto
+ * clouds of another dialect. */
 static inline void world_doors(struct slu_catalog *catalog)
 {
-    static const size_t target[WORLD_DOORS] = {0, 3, 2};
+    static const size_t target[WORLD_DOORS] = {0, 3, 2, 2, 4, 4},
+                        table[WORLD_DOORS] = {0, 1, 1, 0, 1, 2};
 
     catalog->doors = slu_arena_zero(&catalog->arena, sizeof(struct slu_door) * WORLD_DOORS);
     catalog->door_count = WORLD_DOORS;
@@ -240,11 +291,12 @@ static inline void world_doors(struct slu_catalog *catalog)
         struct slu_door_key *keys = slu_arena_zero(&catalog->arena, 2 * sizeof(*keys));
 
         door->listener.address = "127.0.0.1:0";
-        door->table = catalog->tables[i ? 1 : 0];
+        door->table = catalog->tables[table[i]];
         door->target = &catalog->targets[target[i]];
         door->scopes = slu_arena_zero(&catalog->arena, 8 * sizeof(*door->scopes)); /* no scheme's */
-        assert_true(slu_vars_set(&door->parameters, i ? SLU_STR("project_id") : SLU_STR("region"),
-                                 i ? SLU_STR(PROJECT) : SLU_STR(DOOR_REGION)));
+        assert_true(slu_vars_set(&door->parameters,
+                                 table[i] ? SLU_STR("project_id") : SLU_STR("region"),
+                                 table[i] ? SLU_STR(PROJECT) : SLU_STR(DOOR_REGION)));
         for (size_t k = 0; k < 2; k++) {
             keys[k].caller = &catalog->callers[k];
             keys[k].access_key = secret(k ? DOOR_READER : DOOR_KEY);
@@ -253,6 +305,7 @@ static inline void world_doors(struct slu_catalog *catalog)
         door->keys = keys;
         door->key_count = 2;
     }
+    world_aliases(catalog);
 }
 
 static inline struct slu_catalog *world_catalog(uint16_t port)
