@@ -122,7 +122,7 @@ static struct slu_str next_of(struct slu_exchange *x)
     const struct slu_list_end *end = &x->job->list_end;
     struct slu_place place;
 
-    if (!x->job->list.size || !(end->next.n || end->more))
+    if (!x->job->list.size || !(end->next.n || end->begin || end->more))
         return SLU_STR("");
     switch (style_of(x->door->table)) {
     case SLU_PAGING_MARKER:

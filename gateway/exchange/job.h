@@ -59,6 +59,7 @@ struct slu_list_wish {
     size_t sent_count;
     uint32_t size;           /* most rows; 0: all */
     struct slu_str position; /* of the target's own paging */
+    uint32_t begin;          /* rows at the head of that native page which were told before */
     uint64_t skip;
     struct slu_str after;
     bool total;     /* count what passes, to the end of the list */
@@ -72,7 +73,8 @@ struct slu_list_wish {
 
 /* What became of it; beside the rows in slu_job.flow_log, an array. */
 struct slu_list_end {
-    struct slu_str next; /* where to go on; empty: the list is at its end */
+    struct slu_str next; /* where to go on; the list is at its end where this is empty and: */
+    uint32_t begin;      /* rows of that native page which are told by now */
     uint32_t width;      /* of the native pages walked */
     bool has_total;
     uint64_t total;
@@ -80,7 +82,8 @@ struct slu_list_end {
     bool knows_native_total;
     uint64_t native_total;
     bool found_after; /* `after` was met */
-    bool more;        /* further rows were seen */
+    bool more;        /* further rows were seen, from this one of the native page on: */
+    uint32_t cut_at;
     /* the walk's own */
     uint64_t passed;     /* rows that passed the filters */
     bool rewound, again; /* an earlier page is read once more, since the list has moved */

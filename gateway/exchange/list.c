@@ -187,6 +187,8 @@ static void take_row(struct slu_job *job, const struct slu_value *row, uint32_t 
         return;
     }
     if (wish->size && have(job) >= wish->size) {
+        if (!job->list_end.more)
+            job->list_end.cut_at = at;
         job->list_end.more = true;
         return;
     }
@@ -259,6 +261,11 @@ static void note_end(struct slu_job *job)
     end->knows_native_total = job->outcome.has_total;
     end->native_total = job->outcome.total;
     end->rewound = false;
+    if (end->more && !job->list.fill) { /* a cloud may tell more than it was asked for */
+        end->next =
+            job->page.position.n ? slu_arena_str(job->arena, job->page.position) : SLU_STR("");
+        end->begin = end->cut_at;
+    }
     if (job->outcome.has_total && !job->list.filter_count) {
         end->has_total = true;
         end->total = job->outcome.total;
@@ -272,17 +279,18 @@ static void note_end(struct slu_job *job)
 static void take_whole(struct slu_job *job, const struct slu_value *rows)
 {
     struct slu_list_end *end = &job->list_end;
+    uint32_t told = behind(rows, job->list.position); /* what a former page ended with */
 
-    if (job->list.position.n)
-        job->list.after = job->list.position; /* what a former page ended with */
-    if (job->list.after.n && !behind(rows, job->list.after) && job->list.position.n)
-        end->found_after = true; /* it is gone: nothing stands before it any more */
-    take_rows(job, rows, 0);
+    if (!told && job->list.begin) /* that one went: what stood behind it moved up */
+        told = job->list.begin - 1;
+    take_rows(job, rows, told);
     end->has_total = true;
     end->total = end->passed;
     end->next = SLU_STR("");
-    if (end->more && have(job))
-        end->next = slu_arena_str(job->arena, id_of(job->flow_log->last));
+    if (!end->more || !have(job))
+        return;
+    end->next = slu_arena_str(job->arena, id_of(job->flow_log->last));
+    end->begin = behind(rows, end->next);
 }
 
 enum slu_job_step slu_list_take(struct slu_job *job)
@@ -298,7 +306,7 @@ enum slu_job_step slu_list_take(struct slu_job *job)
             skip = moved(job, rows, &back);
         if (!go_back(job, back))
             return job->arena->failed ? slu_job_out_of_memory(job) : JOB_PLAN;
-        take_rows(job, rows, skip);
+        take_rows(job, rows, job->pages == 1 && job->list.begin > skip ? job->list.begin : skip);
         note_end(job);
     }
     /* nothing of the outcome may outlive the page's arena */

@@ -95,6 +95,8 @@ static struct slu_value *place_document(struct slu_arena *arena, const struct sl
     put_text(arena, document, SLU_STR("p"), place->position);
     if (place->last.n)
         put_text(arena, document, SLU_STR("l"), place->last);
+    if (place->begin)
+        slu_value_put(document, SLU_STR("b"), slu_value_int(arena, place->begin));
     if (place->width)
         slu_value_put(document, SLU_STR("w"), slu_value_int(arena, place->width));
     if (place->knows_total)
@@ -200,6 +202,7 @@ static bool read_places(struct slu_exchange *x, const struct slu_value *list,
             *place = (struct slu_place){.target = text_at(item, "t"),
                                         .position = text_at(item, "p"),
                                         .last = text_at(item, "l"),
+                                        .begin = (uint32_t)number_at(item, "b", 0),
                                         .width = (uint32_t)number_at(item, "w", 0),
                                         .knows_total = total >= 0,
                                         .total = total >= 0 ? (uint64_t)total : 0};
@@ -299,10 +302,16 @@ void slu_list_ask_apply(const struct slu_list_ask *ask, const struct slu_place *
     if (!place)
         return;
     job->list.position = place->position;
+    job->list.begin = place->begin;
     job->list.last = place->last;
     job->list.width = place->width;
     job->list.knows_total = place->knows_total;
     job->list.last_total = place->total;
+}
+
+bool slu_place_goes_on(const struct slu_place *place)
+{
+    return place->position.n || place->begin;
 }
 
 struct slu_place slu_place_after(const struct slu_job *job)
@@ -311,6 +320,7 @@ struct slu_place slu_place_after(const struct slu_job *job)
 
     return (struct slu_place){.target = job->target->name,
                               .position = end->next,
+                              .begin = end->begin,
                               .last = end->last,
                               .width = end->width,
                               .knows_total = end->knows_native_total,
@@ -336,7 +346,7 @@ static struct slu_value *next_token(struct slu_exchange *x)
     struct slu_place place = slu_place_after(x->job);
     struct slu_str token;
 
-    if (!place.position.n)
+    if (!slu_place_goes_on(&place))
         return slu_value_new(x->arena, SLU_NULL);
     token = slu_page_token(x, x->ask, &place, 1);
     return token.p ? slu_value_string(x->arena, token) : NULL;

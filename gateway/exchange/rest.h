@@ -38,6 +38,7 @@ struct slu_value *slu_rest_dry_run(struct slu_arena *arena, const struct slu_job
  */
 struct slu_place { /* where the list of one target goes on */
     struct slu_str target, position, last;
+    uint32_t begin;
     uint32_t width;
     bool knows_total;
     uint64_t total;
@@ -58,6 +59,8 @@ SLU_NODISCARD bool slu_list_ask_resume(struct slu_exchange *x, struct slu_str to
 void slu_list_ask_apply(const struct slu_list_ask *ask, const struct slu_place *place,
                         uint32_t size, struct slu_job *job);
 struct slu_place slu_place_after(const struct slu_job *job);
+/* False after the last page. */
+bool slu_place_goes_on(const struct slu_place *place);
 /* A NULL pointer on no memory. */
 struct slu_str slu_page_token(struct slu_exchange *x, const struct slu_list_ask *ask,
                               const struct slu_place *places, size_t count);

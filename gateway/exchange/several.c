@@ -449,8 +449,8 @@ static void reply_lists(struct slu_exchange *x)
         if (job->flow_log)
             slu_value_each (row, job->flow_log)
                 slu_value_append(list, slu_rest_flow_log(x->arena, row, job->target));
-        if (job->list_end.next.n)
-            places[count++] = slu_place_after(job);
+        places[count] = slu_place_after(job);
+        count += slu_place_goes_on(&places[count]);
     }
     token = count ? slu_page_token(x, x->ask, places, count) : SLU_STR_NONE;
     slu_value_put(document, SLU_STR("flow_logs"), list);

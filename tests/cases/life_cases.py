@@ -302,6 +302,7 @@ def case_lists(world):
 
 
 def lists(world, name):
+    drop_all(world, name)
     ids = [made(world, name, 0x100 + i, wait=False) for i in range(13)]
     for size in (1, 5, 6, 13, 100):
         rows, count = pages(world, name, f"page_size={size}")
