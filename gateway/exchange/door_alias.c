@@ -130,8 +130,7 @@ static bool has_no_natives(struct slu_exchange *x)
         (void)slu_value_remove(x->canonical, native);
     if (!native || !native->count)
         return true;
-    x->door_word = "parameter";
-    slu_exchange_fail(x, SLU_FAULT_UNSUPPORTED, "parameter",
+    slu_exchange_fail(x, SLU_FAULT_UNSUPPORTED, "",
                       "%.*s cannot be carried to the cloud behind this door, which is another",
                       SLU_FMT(native->first->name));
     return false;

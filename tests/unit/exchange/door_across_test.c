@@ -121,7 +121,7 @@ static const struct {
     {{ALI_NET(ALI_CREATE "&AggregationInterval=5", "CreateFlowLog")},
      400, "OperationUnsupported.action", "AggregationInterval: the capture window"},
     {{ALI_NET(ALI_CREATE "&IpVersion=DualStack", "CreateFlowLog")},
-     400, "InvalidParameter", "IpVersion cannot be carried"},
+     400, "OperationUnsupported.action", "IpVersion cannot be carried"},
     {{ALI_NET(ALI_CREATE, "CreateFlowLog"), .key = DOOR_READER}, 403, "Forbidden.RAM", "may not"},
     /* clang-format on */
 };
