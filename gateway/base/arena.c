@@ -65,6 +65,21 @@ void slu_arena_done(struct slu_arena *arena)
     *arena = (struct slu_arena){.budget = arena->budget};
 }
 
+void slu_arena_reserve(struct slu_arena *arena, size_t bytes)
+{
+    struct slu_arena_block *block = slu_mem_resize(NULL, sizeof(*block) + bytes);
+
+    arena->failed = !block;
+    if (!block)
+        return;
+    block->older = arena->blocks;
+    block->size = bytes;
+    arena->blocks = block;
+    arena->used += bytes;
+    arena->at = block->data;
+    arena->end = block->data + bytes;
+}
+
 void *slu_arena_slow(struct slu_arena *arena, size_t size)
 {
     size_t last = arena->blocks ? arena->blocks->size : FIRST_BLOCK / 2;

@@ -24,6 +24,10 @@ void slu_arena_init(struct slu_arena *arena, size_t budget);
 void slu_arena_reset(struct slu_arena *arena);
 void slu_arena_done(struct slu_arena *arena);
 
+/* One more piece of memory beyond a budget that is spent, so that this can be told: `failed` is
+ * cleared, unless the heap is at its end too. */
+void slu_arena_reserve(struct slu_arena *arena, size_t bytes);
+
 SLU_NODISCARD void *slu_arena_slow(struct slu_arena *arena, size_t size);
 
 /* `size` bytes aligned for any object, not zeroed; NULL when the budget or the heap is exhausted.

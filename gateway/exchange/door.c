@@ -15,7 +15,7 @@
 #include "codec/json.h"
 #include "codec/text.h"
 
-enum { PATIENCE_MS = 30000, TOKEN_BYTES = SLU_SHA256_SIZE };
+enum { PATIENCE_MS = 30000, TOKEN_BYTES = SLU_SHA256_SIZE, RESERVE_BYTES = 16384 };
 
 static enum slu_step refuse(struct slu_exchange *x, enum slu_fault_kind kind, const char *word,
                             const char *words)
@@ -289,10 +289,25 @@ static bool put_retry_after(struct slu_exchange *x)
                                                          after_ms / 1000 + (after_ms % 1000 != 0)));
 }
 
+/* The request's memory is spent, but that too is said in the dialect's words. */
+static void tell_no_memory(struct slu_exchange *x)
+{
+    x->door_word = NULL; /* no reason to blame the request */
+    if (x->arena->failed)
+        slu_arena_reserve(x->arena, RESERVE_BYTES);
+    if (x->operation != SLU_OP_LIST || !x->job)
+        return;
+    x->fault = (struct slu_fault){0};
+    slu_fault_set(&x->fault, SLU_FAULT_MEMORY, "",
+                  "the list is too large to be told at once; ask for smaller pages");
+}
+
 static void reply_error(struct slu_exchange *x)
 {
     struct slu_fault ignored = {0};
 
+    if (x->fault.kind == SLU_FAULT_MEMORY)
+        tell_no_memory(x);
     if (has_match(x) && !slu_vars_get(&x->match->vars, SLU_STR("reply")).p)
         slu_table_take_reply(x->door->table, x->request, x->arena, &x->match->vars);
     if (!has_match(x) || !complete_vars(x) ||

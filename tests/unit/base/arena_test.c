@@ -23,6 +23,23 @@ static void pieces_are_aligned_and_apart(void **state)
     slu_arena_done(&arena);
 }
 
+static void a_reserve_goes_beyond_the_budget(void **state)
+{
+    struct slu_arena arena;
+
+    (void)state;
+    slu_arena_init(&arena, 1000);
+    assert_null(slu_arena_get(&arena, 1001));
+    slu_arena_reserve(&arena, 2000);
+    assert_false(arena.failed);
+    memset(slu_arena_get(&arena, 2000), 0x5a, 2000);
+    assert_null(slu_arena_get(&arena, 1)); /* the budget is what it was */
+    assert_true(arena.failed);
+    slu_arena_reset(&arena);
+    assert_false(arena.failed);
+    slu_arena_done(&arena);
+}
+
 static void zero_is_zero_after_reuse(void **state)
 {
     struct slu_arena arena;
@@ -136,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_aligned_and_apart),
+        cmocka_unit_test(a_reserve_goes_beyond_the_budget),
         cmocka_unit_test(zero_is_zero_after_reuse),
         cmocka_unit_test(budget_is_kept_and_failure_remembered),
         cmocka_unit_test(impossible_sizes_fail),
