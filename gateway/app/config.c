@@ -332,20 +332,11 @@ static void load_all(struct slu_load *load, const char *name, struct slu_mistake
 }
 
 /* What is right but not served yet is said aloud. */
-static void warn(const struct slu_catalog *catalog, const json_t *root, const char *name)
+static void warn(const json_t *root, const char *name)
 {
     if (json_object_get(root, "store"))
         slu_log(SLU_LOG_WARN, "store",
                 "%s: \"store\" is accepted, but this version keeps no journal of writes yet", name);
-    for (size_t i = 0; i < catalog->door_count; i++) {
-        const struct slu_door *door = &catalog->doors[i];
-
-        if (!door->target->memory && door->target->table != door->table)
-            slu_log(SLU_LOG_WARN, "door",
-                    "%s: /doors/%zu: requests are refused, since this version does not serve a "
-                    "door onto a cloud of another dialect yet",
-                    name, i);
-    }
 }
 
 struct slu_catalog *slu_config_from(const json_t *root, const char *name,
@@ -370,7 +361,7 @@ struct slu_catalog *slu_config_from(const json_t *root, const char *name,
         slu_mistake(mistakes, SLU_FAULT_MEMORY, slu_str_of(name), "out of memory");
     good = slu_mistakes_none(mistakes);
     if (good)
-        warn(catalog, root, name);
+        warn(root, name);
     return good ? slu_take(catalog) : NULL;
 }
 
