@@ -49,24 +49,41 @@ static void drop_note(struct slu_job *job)
     job->note = NULL;
 }
 
+/* The request's body holds the secret, and is needed no more. */
+static void forget(struct slu_job *job)
+{
+    if (job->native.body.n)
+        slu_wipe((void *)(uintptr_t)job->native.body.p, job->native.body.n);
+    job->native = (struct slu_request){0};
+}
+
 void slu_fetch_leave(struct slu_job *job)
 {
     if (!job->token_turn.context)
         return;
+    if (job->fetching)
+        forget(job);
+    job->fetching = false;
     slu_tokens_leave(job->station->worker->gateway->tokens, &job->token_turn);
     drop_note(job);
     job->token_turn = (struct slu_tokens_turn){0};
 }
 
+/* A place in the queue is kept until it has come to its end: who was woken may have been told to
+ * fetch, or why the one who fetched has failed. Only the note is used up by each wake. */
 static bool queue_up(struct slu_job *job)
 {
-    struct slu_note *note = slu_mem_new(sizeof(*note));
+    struct slu_note *note;
 
+    if (job->note)
+        return true;
+    note = slu_mem_new(sizeof(*note));
     if (!note)
         return false;
     *note = (struct slu_note){.loop = job->station->worker->loop, .job = job};
     job->note = note;
-    job->token_turn = (struct slu_tokens_turn){.wake = wake, .context = note};
+    job->token_turn.wake = wake;
+    job->token_turn.context = note;
     return true;
 }
 
@@ -108,33 +125,27 @@ static bool ask(struct slu_job *job, struct slu_fault *fault)
     return job->call || slu_fault_memory(fault);
 }
 
-/* The request's body holds the secret, and is needed no more. */
-static void forget(struct slu_job *job)
-{
-    if (job->native.body.n)
-        slu_wipe((void *)(uintptr_t)job->native.body.p, job->native.body.n);
-    job->native = (struct slu_request){0};
-}
-
-static void take_reply(struct slu_job *job)
+/* False, and all who wait are told why, when the answer brought no token. */
+static bool take_reply(struct slu_job *job, struct slu_fault *fault)
 {
     struct slu_tokens *tokens = job->station->worker->gateway->tokens;
-    struct slu_fault fault = {0};
     struct slu_token token;
     int64_t now = slu_clock_real_s();
-    bool good = job->result.sent == SLU_SENT_ANSWERED;
+    bool read = false, good = false;
 
     forget(job);
-    if (!good)
-        slu_fault_set(&fault, job->result.fault.kind, "", "fetching a token: %s",
+    if (job->result.sent != SLU_SENT_ANSWERED)
+        slu_fault_set(fault, job->result.fault.kind, "", "fetching a token: %s",
                       job->result.fault.words);
-    good = good &&
-           slu_seal_answer(seal_of(job), job->arena, &job->result.response, &token, &fault) &&
-           slu_tokens_put(tokens, &job->token_turn, &token, now, &fault);
-    if (!good)
-        slu_tokens_fail(tokens, &job->token_turn, now, &fault);
+    else
+        read = slu_seal_answer(seal_of(job), job->arena, &job->result.response, &token, fault);
+    if (read)
+        good = slu_tokens_put(tokens, &job->token_turn, &token, now, fault);
+    else
+        slu_tokens_fail(tokens, &job->token_turn, now, fault);
     drop_note(job);
     job->token_turn = (struct slu_tokens_turn){0};
+    return good;
 }
 
 /* The step */
@@ -159,55 +170,68 @@ static enum slu_job_step have(struct slu_job *job, const struct slu_token *token
     return JOB_TRANSLATE;
 }
 
-static enum slu_job_step take(struct slu_job *job)
+/* `failed`: this job's own fetch brought none, for this reason; then it does not try once more, but
+ * an older token may serve. */
+static enum slu_job_step take(struct slu_job *job, const struct slu_fault *failed)
 {
+    struct slu_tokens *tokens = job->station->worker->gateway->tokens;
     struct slu_fetching *fetching = fetching_of(job);
     struct slu_token token = {.text = SLU_STR_NONE};
     struct slu_fault fault = {0};
 
-    slu_fetch_leave(job);
     if (!queue_up(job))
         return slu_job_out_of_memory(job);
-    switch (slu_tokens_take(job->station->worker->gateway->tokens, &fetching->key,
-                            slu_clock_real_s(), fetching->generation, &job->token_turn, job->arena,
-                            &token, &job->token_generation, &fault)) {
+    switch (slu_tokens_take(tokens, &fetching->key, slu_clock_real_s(), fetching->generation,
+                            &job->token_turn, job->arena, &token, &job->token_generation, &fault)) {
     case SLU_TOKENS_HAVE:
         slu_fetch_leave(job);
         return have(job, &token);
     case SLU_TOKENS_FETCH:
+        if (failed)
+            break;
         job->fetching = ask(job, &fault);
         if (job->fetching)
             return JOB_WAIT;
-        slu_tokens_fail(job->station->worker->gateway->tokens, &job->token_turn, slu_clock_real_s(),
-                        &fault);
+        forget(job);
+        slu_tokens_fail(tokens, &job->token_turn, slu_clock_real_s(), &fault);
         break;
     case SLU_TOKENS_WAIT:
+        if (failed)
+            break;
         return wait_for_other(job);
     case SLU_TOKENS_FAILED:
         break;
     }
     slu_fetch_leave(job);
-    return slu_job_fail(job, 'U', fault.kind, "%s", fault.words);
+    return slu_job_fail(job, 'U', failed ? failed->kind : fault.kind, "%s",
+                        failed ? failed->words : fault.words);
+}
+
+static enum slu_job_step fetched(struct slu_job *job)
+{
+    struct slu_fault fault = {0};
+    bool good;
+
+    job->call_is_back = job->fetching = false;
+    job->spent.calls++;
+    good = take_reply(job, &fault);
+    return take(job, good ? NULL : &fault);
 }
 
 enum slu_job_step slu_fetch(struct slu_job *job)
 {
-    if (job->dry_run || !fetching_of(job))
-        return JOB_TRANSLATE;
-    if (job->call_is_back) {
-        job->call_is_back = job->fetching = false;
-        job->spent.calls++;
-        take_reply(job);
-        return take(job);
-    }
-    if (job->left && !job->acted)
+    if (job->dry_run || !fetching_of(job) || !slu_mistakes_none(job->mistakes))
+        return JOB_TRANSLATE; /* which tells the mistakes: no token is needed for that */
+    if (job->call_is_back)
+        return fetched(job);
+    if (job->left && (!job->acted || job->station->worker->ending))
         return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
     if (job->fetching)
         return JOB_WAIT;
     if (job->token_turn.context && !job->token_ready && !job->timer_ready)
         return JOB_WAIT;
     job->token_ready = job->timer_ready = false;
-    return take(job);
+    return take(job, NULL);
 }
 
 /* Once a job: a second refusal is about the credential and not about its age. */

@@ -20,6 +20,8 @@ static enum slu_job_step send(struct slu_job *job);
 static enum slu_job_step normalise(struct slu_job *job);
 static enum slu_job_step over(struct slu_job *job);
 
+enum { TURN_MOST_MS = 30000 }; /* then it is better to be told that others are changing this */
+
 #define TO(step) (1u << JOB_##step)
 
 static const struct {
@@ -178,18 +180,35 @@ void slu_job_done(struct slu_job *job)
     job->paging = false;
 }
 
+/* A fault of a later act is told behind what stands already. */
+static void tell_what_stands(struct slu_job *job)
+{
+    struct slu_fault why = job->fault;
+
+    slu_programme_end(job);
+    if (why.kind == SLU_FAULT_NONE || !job->done)
+        return;
+    job->fault = (struct slu_fault){0};
+    slu_fault_set(&job->fault, why.kind, why.place, "%s, but: %s", job->done,
+                  why.words[0] ? why.words : slu_fault_info(why.kind)->title);
+}
+
 static enum slu_job_step over(struct slu_job *job)
 {
     job->ended = true;
     let_go(job);
+    tell_what_stands(job);
+    slu_removals_note(job);
     job->over(job, job->user);
     return JOB_WAIT;
 }
 
-/* The caller left: what only serves the answer ends here. */
+/* The caller left: what only serves the answer ends here, but not a change that is half done. */
 static bool may_leave(const struct slu_job *job)
 {
-    return job->left && (!slu_operation_writes(job->asking) || job->station->worker->ending);
+    if (!job->left || job->station->worker->ending)
+        return job->left;
+    return !slu_operation_writes(job->asking) && !(job->acted && slu_settle_must(job));
 }
 
 /* Turns: where a table says that writes must not overlap, the whole job is one write. */
@@ -199,6 +218,8 @@ static void turn_is_there(void *argument)
     struct slu_job *job = argument;
 
     job->has_turn = true;
+    job->timer_ready = false;
+    slu_timer_stop(&job->timer);
     slu_job_resume(job);
 }
 
@@ -216,6 +237,18 @@ static struct slu_str turn_value(struct slu_job *job, struct slu_str pointer)
     return slu_value_is(value, SLU_STRING) ? value->text : SLU_STR_NONE;
 }
 
+static enum slu_job_step wait_for_turn(struct slu_job *job)
+{
+    if (job->left)
+        return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
+    if (job->timer_ready)
+        return slu_job_fail(job, 'G', SLU_FAULT_BUSY,
+                            "other changes that must not overlap with this one are under way for "
+                            "%d seconds already; nothing was sent",
+                            TURN_MOST_MS / 1000);
+    return JOB_WAIT;
+}
+
 static enum slu_job_step take_turn(struct slu_job *job)
 {
     struct slu_worker *worker = job->station->worker;
@@ -224,11 +257,8 @@ static enum slu_job_step take_turn(struct slu_job *job)
 
     if (job->has_turn || job->dry_run || !slu_operation_writes(job->operation))
         return JOB_FETCH;
-    if (job->turn) {
-        if (!job->left)
-            return JOB_WAIT;
-        return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
-    }
+    if (job->turn)
+        return wait_for_turn(job);
     value = turn_value(job, slu_table_serialize_by(job->target->table, job->operation));
     if (!value.n)
         return JOB_FETCH;
@@ -240,6 +270,8 @@ static enum slu_job_step take_turn(struct slu_job *job)
     if (!job->turn)
         return slu_job_out_of_memory(job);
     job->has_turn = now;
+    if (!now && !slu_timer_set(&job->timer, TURN_MOST_MS))
+        return slu_job_out_of_memory(job);
     return now ? JOB_FETCH : JOB_WAIT;
 }
 
@@ -485,13 +517,11 @@ static enum slu_job_step no_answer(struct slu_job *job)
     if (slu_settle_optional(job))
         return JOB_PLAN;
     if (job->looking)
-        return slu_job_fail(job, 'U', why->kind, "%s, but looking at the flow log %.*s failed: %s",
-                            job->done ? job->done : "the change was sent", SLU_FMT(job->id),
-                            why->words);
+        return slu_job_fail(job, 'U', why->kind, "looking at the flow log %.*s failed: %s",
+                            SLU_FMT(job->id), why->words);
     job->acted |= perhaps;
     return slu_job_fail(
-        job, 'U', why->kind, "%s%s%s%s", job->done ? job->done : "", job->done ? ", but: " : "",
-        why->words,
+        job, 'U', why->kind, "%s%s", why->words,
         perhaps ? "; the request may have reached the cloud and taken effect: look whether the "
                   "flow log is there before you repeat it"
                 : "");
@@ -503,7 +533,8 @@ static const struct slu_value *meant(struct slu_job *job)
 {
     struct slu_value *merged, *status;
 
-    if (!job->before || job->looking || !slu_operation_writes(job->asking))
+    if (!job->before || job->looking || !slu_operation_writes(job->asking) ||
+        job->asking == SLU_OP_CREATE) /* a successor is none of what was before */
         return job->looking ? NULL : job->document;
     merged = slu_merge(job->arena, job->before, job->document);
     status = slu_value_member(merged, "status");
@@ -512,7 +543,14 @@ static const struct slu_value *meant(struct slu_job *job)
     return merged;
 }
 
-static enum slu_job_step refused(struct slu_job *job)
+/* A write that the cloud called a success has taken effect, whether its answer can be read or not.
+ */
+static bool says_success(const struct slu_job *job)
+{
+    return slu_operation_writes(job->asking) && job->cloud_status / 100 == 2;
+}
+
+static enum slu_job_step refused(struct slu_job *job, bool unread)
 {
     if (job->outcome.kind == SLU_FAULT_CREDENTIALS && job->cloud_status == 401 &&
         slu_fetch_again(job))
@@ -528,12 +566,14 @@ static enum slu_job_step refused(struct slu_job *job)
         job->outcome = (struct slu_outcome){.vendor_request_id = job->outcome.vendor_request_id};
         return unseen ? slu_settle_unseen(job) : JOB_PLAN;
     }
-    return slu_job_fail(job, 'U', job->outcome.kind, "%s%s%.*s", job->done ? job->done : "",
-                        job->done ? ", but: " : "", SLU_FMT(job->outcome.words));
+    return slu_job_fail(job, 'U', job->outcome.kind, "%.*s%s", SLU_FMT(job->outcome.words),
+                        unread ? "; the change may have taken effect all the same" : "");
 }
 
 static enum slu_job_step normalise(struct slu_job *job)
 {
+    bool unread;
+
     if (job->result.sent != SLU_SENT_ANSWERED)
         return no_answer(job);
     job->cloud_status = job->result.response.status;
@@ -541,14 +581,19 @@ static enum slu_job_step normalise(struct slu_job *job)
                               &job->result.response, meant(job), job->vars, act_arena(job),
                               job->paging ? &job->page_losses : job->losses, &job->outcome,
                               &job->fault)) {
+        job->acted |= says_success(job);
         decide(job, 'U');
         return JOB_OVER;
     }
+    unread = job->outcome.kind == SLU_FAULT_UPSTREAM_UNREADABLE && says_success(job);
+    job->acted |= unread;
     if (job->outcome.kind != SLU_FAULT_NONE)
-        return refused(job);
+        return refused(job, unread);
     job->acted |= slu_operation_writes(job->asking);
-    if (next_native_step(job))
+    if (next_native_step(job)) {
+        job->done = "a part of the change was made";
         return JOB_TRANSLATE;
+    }
     if (job->asking == SLU_OP_LIST)
         return slu_list_take(job);
     if (job->outcome.flow_log || !slu_operation_writes(job->asking))

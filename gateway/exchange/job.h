@@ -59,7 +59,7 @@ struct slu_list_wish {
     size_t sent_count;
     uint32_t size;           /* most rows; 0: all */
     struct slu_str position; /* of the target's own paging */
-    uint32_t begin;          /* rows at the head of that native page which were told before */
+    uint32_t begin; /* rows at the head of that native page which were told before, up to `last` */
     uint64_t skip;
     struct slu_str after;
     bool total;     /* count what passes, to the end of the list */
@@ -78,14 +78,14 @@ struct slu_list_end {
     uint32_t width;      /* of the native pages walked */
     bool has_total;
     uint64_t total;
-    struct slu_str last; /* id of the last row of the last native page */
+    struct slu_str last; /* id of the last row that was taken of the last native page */
     bool knows_native_total;
     uint64_t native_total;
     bool found_after; /* `after` was met */
-    bool more;        /* further rows were seen, from this one of the native page on: */
-    uint32_t cut_at;
+    bool more;        /* further rows were seen */
     /* the walk's own */
     uint64_t passed;     /* rows that passed the filters */
+    uint64_t before;     /* rows on the pages before the one at which it was seen that it moved */
     bool rewound, again; /* an earlier page is read once more, since the list has moved */
 };
 
@@ -138,6 +138,7 @@ struct slu_job {
     struct slu_timer timer;
     uint64_t settle_until_us; /* 0: not begun */
     uint64_t pause_began_us;
+    uint64_t look_began_us;
     bool pausing, saw; /* saw: what another job looked at was used */
     struct slu_turn *turn, *look_turn;
     bool has_turn, has_look, renewed;
@@ -200,6 +201,8 @@ enum slu_job_step slu_job_out_of_memory(struct slu_job *job);
 enum slu_job_step slu_programme_next(struct slu_job *job);
 /* The act has taken effect: what that means for the job. Also for a look that found nothing. */
 enum slu_job_step slu_programme_after(struct slu_job *job);
+/* The job is over: what its acts came to as a whole. */
+void slu_programme_end(struct slu_job *job);
 /* A reply of NOT_FOUND is what this act hoped for. */
 bool slu_programme_hopes_for_nothing(const struct slu_job *job);
 /* Do further acts follow that change the flow log? */
@@ -222,6 +225,8 @@ const struct slu_poll *slu_imitate_poll(void);
 enum slu_job_step slu_settle(struct slu_job *job);
 /* Is a wait for the end of this act wanted, and is there anything to wait for? */
 bool slu_settle_wanted(const struct slu_job *job);
+/* Does what comes next depend on the end of this act? */
+bool slu_settle_must(const struct slu_job *job);
 /* A look has come to its end: others who wait may use what it saw. */
 void slu_settle_looked(struct slu_job *job);
 /* The look was only for a fuller answer: it failed, and what is known has to do. */
@@ -237,6 +242,13 @@ enum slu_job_step slu_fetch(struct slu_job *job);
 void slu_fetch_leave(struct slu_job *job);
 /* The cloud refused the token: true when a new one is worth one more try. */
 bool slu_fetch_again(struct slu_job *job);
+
+/*
+ * removals.c: flow logs that were removed in this last hour by a delete of ours, whoever heard of
+ * its end; so that a repeat of it succeeds.
+ */
+void slu_removals_note(const struct slu_job *job);
+bool slu_removals_know(const struct slu_job *job);
 
 /* etag.c */
 enum { SLU_ETAG_SIZE = 34 };

@@ -4,8 +4,14 @@
  *
  * Lists move while they are walked. After a marker nothing is doubled or lost, whatever comes and
  * goes, as long as the cloud still knows the row it names. Numbered pages shift: when their total
- * has changed since the page before, the walk looks for the last row it has taken (one page back
- * where rows went, in this page where rows came) and goes on behind it.
+ * has changed since the page before, the walk looks for the last row it has taken (as far back as
+ * rows went, in this page where rows came) and goes on behind it. Was that row itself removed, so
+ * many rows as went are read once more, so that none is lost; there may be doubles when some of
+ * them stood behind it, or when a whole page of rows came at once. What comes and goes in equal
+ * number is not noticed.
+ *
+ * A list without pages is cut into pages here. Its marker is several ids, of which the last that is
+ * still there counts.
  */
 #include "exchange/exchange_internal.h"
 
@@ -13,7 +19,8 @@ enum {
     PAGE_BYTES = 64 << 20, /* budget of one native page; replies are bounded by reply_bytes */
     PAGES_EMPTY = 20,      /* native pages read for one page of ours when little passes */
     PAGES_MOST = 2000,
-    WIDTH = 100 /* where neither the table nor the caller says how wide a page is */
+    WIDTH = 100, /* where neither the table nor the caller says how wide a page is */
+    MARKS = 8    /* ids that mark a place in a list without pages */
 };
 
 static const struct slu_paging *paging_of(const struct slu_job *job)
@@ -32,7 +39,7 @@ static uint32_t at_most(uint32_t wish, uint32_t max)
 }
 
 /* Pages that have numbers keep their width from first to last. */
-static uint32_t width_of(const struct slu_job *job, const struct slu_paging *paging)
+static uint32_t wanted_width(const struct slu_job *job, const struct slu_paging *paging)
 {
     const struct slu_list_wish *wish = &job->list;
     bool window = wish->fill && (wish->skip || wish->after.n || wish->total);
@@ -46,6 +53,13 @@ static uint32_t width_of(const struct slu_job *job, const struct slu_paging *pag
                                                                : paging->usual ? paging->usual
                                                                                : WIDTH);
     return at_most(wish->size - have(job), paging->max);
+}
+
+static uint32_t width_of(const struct slu_job *job, const struct slu_paging *paging)
+{
+    uint32_t width = wanted_width(job, paging);
+
+    return width < paging->min ? paging->min : width;
 }
 
 /* With numbers one can go straight to a row, as long as every row counts. */
@@ -115,6 +129,7 @@ bool slu_list_ask(struct slu_job *job)
     }
     job->pages++;
     job->list_end.again = false;
+    job->list_end.begin = 0;
     slu_losses_init(&job->page_losses, job->paging ? &job->page_arena : job->arena, true);
     job->page = (struct slu_page){.position = job->list_end.next,
                                   .size = paging ? width_of(job, paging) : 0,
@@ -187,8 +202,6 @@ static void take_row(struct slu_job *job, const struct slu_value *row, uint32_t 
         return;
     }
     if (wish->size && have(job) >= wish->size) {
-        if (!job->list_end.more)
-            job->list_end.cut_at = at;
         job->list_end.more = true;
         return;
     }
@@ -198,14 +211,14 @@ static void take_row(struct slu_job *job, const struct slu_value *row, uint32_t 
 }
 
 /*
- * How many rows of this page were on the page before, when pages have numbers and the total has
- * changed. Where rows went, rows not yet taken may stand on the page before: then that one is asked
- * for (ret_back pages back) and this one is not taken.
+ * How many rows of this page were taken before, when pages have numbers and the total has changed.
+ * Where rows went, rows not yet taken may stand on an earlier page: then that one is asked for
+ * (*ret_back is its number) and this one is not taken.
  */
-static uint32_t moved(struct slu_job *job, const struct slu_value *rows, uint32_t *ret_back)
+static uint32_t moved(struct slu_job *job, const struct slu_value *rows, uint64_t *ret_back)
 {
     struct slu_list_end *end = &job->list_end;
-    uint64_t total = job->outcome.total, page = 1, gone;
+    uint64_t total = job->outcome.total, page = 1, start;
     uint32_t found = behind(rows, end->last);
 
     *ret_back = 0;
@@ -213,43 +226,51 @@ static uint32_t moved(struct slu_job *job, const struct slu_value *rows, uint32_
         return end->rewound ? found : 0;
     if (found || total > end->native_total || !end->width)
         return found;
-    gone = end->native_total - total;
-    if (end->rewound) /* the last row itself went: what stood behind it moved up by as many */
-        return gone < end->width ? end->width - (uint32_t)gone : 0;
-    if (!slu_str_to_u64(job->page.position, &page) || page < 2)
-        return 0;
-    *ret_back = (uint32_t)((gone + end->width - 1) / end->width);
-    if (*ret_back >= page)
-        *ret_back = (uint32_t)page - 1;
-    return 0;
+    if (!slu_str_to_u64(job->page.position, &page))
+        page = 1;
+    if (!end->rewound)
+        end->before = (page - 1) * end->width;
+    start = end->native_total - total; /* so many went; from here on nothing has been taken */
+    start = end->before > start ? end->before - start : 0;
+    if (start / end->width + 1 < page)
+        *ret_back = start / end->width + 1;
+    return start / end->width + 1 == page ? (uint32_t)(start % end->width) : 0;
 }
 
-/* False: the page is only a sign that an earlier one has to be read again. */
-static bool go_back(struct slu_job *job, uint32_t back)
+/* The page is only a sign that an earlier one has to be read again. */
+static void go_back(struct slu_job *job, uint64_t page)
 {
     struct slu_list_end *end = &job->list_end;
-    uint64_t page;
 
-    if (!back || !slu_str_to_u64(job->page.position, &page))
-        return true;
     end->rewound = end->again = true;
-    end->next = slu_arena_printf(job->arena, "%llu", (unsigned long long)(page - back));
-    return false;
+    end->next = slu_arena_printf(job->arena, "%llu", (unsigned long long)page);
+}
+
+/* The first page of ours began in the middle of this native one. */
+static uint32_t taken_before(const struct slu_job *job, const struct slu_value *rows)
+{
+    uint32_t found = behind(rows, job->list.last);
+
+    return found ? found : job->list.begin - 1; /* at the least that row has gone */
 }
 
 static void take_rows(struct slu_job *job, const struct slu_value *rows, uint32_t skip)
 {
+    struct slu_list_end *end = &job->list_end;
     struct slu_str last = SLU_STR_NONE;
     uint32_t at = 0;
 
     slu_value_each (row, rows) {
-        last = id_of(row);
         if (at >= skip)
             take_row(job, row, at);
+        if (end->more && !job->list.fill)
+            break; /* the next page of ours goes on with this row */
+        last = id_of(row);
         at++;
     }
+    end->begin = end->more ? at : 0;
     if (last.n)
-        job->list_end.last = slu_arena_str(job->arena, last);
+        end->last = slu_arena_str(job->arena, last);
 }
 
 /* What the native reply says of the list as a whole. */
@@ -261,11 +282,6 @@ static void note_end(struct slu_job *job)
     end->knows_native_total = job->outcome.has_total;
     end->native_total = job->outcome.total;
     end->rewound = false;
-    if (end->more && !job->list.fill) { /* a cloud may tell more than it was asked for */
-        end->next =
-            job->page.position.n ? slu_arena_str(job->arena, job->page.position) : SLU_STR("");
-        end->begin = end->cut_at;
-    }
     if (job->outcome.has_total && !job->list.filter_count) {
         end->has_total = true;
         end->total = job->outcome.total;
@@ -275,39 +291,89 @@ static void note_end(struct slu_job *job)
     }
 }
 
+/* More was on the native page than found room: the next page of ours begins on it too. */
+static void note_cut(struct slu_job *job)
+{
+    if (!job->list_end.more || job->list.fill)
+        return;
+    job->list_end.next =
+        job->page.position.n ? slu_arena_str(job->arena, job->page.position) : SLU_STR("");
+    job->list_end.has_total = false;
+}
+
+/* Lists without pages */
+
+static uint32_t behind_marks(const struct slu_value *rows, struct slu_str marks)
+{
+    uint32_t most = 0;
+
+    while (marks.n) {
+        uint32_t at = behind(rows, slu_str_cut(&marks, '\n'));
+
+        most = at > most ? at : most;
+    }
+    return most;
+}
+
+static void add_mark(struct slu_str marks[MARKS], struct slu_str id)
+{
+    memmove(marks, marks + 1, (MARKS - 1) * sizeof(marks[0]));
+    marks[MARKS - 1] = id;
+}
+
+/* The ids of the last rows told, of this page of ours and the ones before. */
+static struct slu_str marks_of(struct slu_job *job)
+{
+    struct slu_str marks[MARKS] = {0}, before = job->list.position, text = SLU_STR("");
+
+    while (before.n)
+        add_mark(marks, slu_str_cut(&before, '\n'));
+    slu_value_each (row, job->flow_log)
+        add_mark(marks, id_of(row));
+    for (size_t i = 0; i < MARKS; i++)
+        if (marks[i].n)
+            text = slu_arena_printf(job->arena, "%.*s%s%.*s", SLU_FMT(text), text.n ? "\n" : "",
+                                    SLU_FMT(marks[i]));
+    return text;
+}
+
 /* All in one piece: the memory cloud's, or a cloud's that knows no pages. */
 static void take_whole(struct slu_job *job, const struct slu_value *rows)
 {
     struct slu_list_end *end = &job->list_end;
-    uint32_t told = behind(rows, job->list.position); /* what a former page ended with */
 
-    if (!told && job->list.begin) /* that one went: what stood behind it moved up */
-        told = job->list.begin - 1;
-    take_rows(job, rows, told);
-    end->has_total = true;
+    take_rows(job, rows, behind_marks(rows, job->list.position));
+    end->begin = 0;
+    end->has_total = !job->list.position.n && (job->list.fill || !end->more);
     end->total = end->passed;
-    end->next = SLU_STR("");
-    if (!end->more || !have(job))
-        return;
-    end->next = slu_arena_str(job->arena, id_of(job->flow_log->last));
-    end->begin = behind(rows, end->next);
+    end->next = end->more && have(job) ? marks_of(job) : SLU_STR("");
+}
+
+static void take_page(struct slu_job *job, const struct slu_value *rows, uint32_t skip)
+{
+    take_rows(job, rows, skip);
+    note_end(job);
+    note_cut(job);
 }
 
 enum slu_job_step slu_list_take(struct slu_job *job)
 {
     const struct slu_value *rows = job->outcome.flow_logs;
     const struct slu_paging *paging = paging_of(job);
-    uint32_t skip = 0, back = 0;
+    uint32_t skip = 0;
+    uint64_t back = 0;
 
     if (!rows || !paging) {
         take_whole(job, rows ? rows : job->flow_log);
     } else {
-        if (paging->style == SLU_PAGING_PAGE)
+        if (job->pages == 1 && job->list.begin)
+            skip = taken_before(job, rows);
+        else if (paging->style == SLU_PAGING_PAGE)
             skip = moved(job, rows, &back);
-        if (!go_back(job, back))
-            return job->arena->failed ? slu_job_out_of_memory(job) : JOB_PLAN;
-        take_rows(job, rows, job->pages == 1 && job->list.begin > skip ? job->list.begin : skip);
-        note_end(job);
+        if (back)
+            go_back(job, back);
+        else
+            take_page(job, rows, skip);
     }
     /* nothing of the outcome may outlive the page's arena */
     job->outcome.flow_logs = NULL;

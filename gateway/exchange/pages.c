@@ -317,14 +317,20 @@ bool slu_place_goes_on(const struct slu_place *place)
 struct slu_place slu_place_after(const struct slu_job *job)
 {
     const struct slu_list_end *end = &job->list_end;
+    const struct slu_paging *paging =
+        job->target->memory ? NULL : slu_table_paging(job->target->table);
+    struct slu_place place = {
+        .target = job->target->name, .position = end->next, .begin = end->begin};
 
-    return (struct slu_place){.target = job->target->name,
-                              .position = end->next,
-                              .begin = end->begin,
-                              .last = end->last,
-                              .width = end->width,
-                              .knows_total = end->knows_native_total,
-                              .total = end->native_total};
+    if (end->begin)
+        place.last = end->last;
+    if (!paging || paging->style != SLU_PAGING_PAGE)
+        return place;
+    place.last = end->last;
+    place.width = end->width;
+    place.knows_total = end->knows_native_total;
+    place.total = end->native_total;
+    return place;
 }
 
 /* The list of one target */

@@ -149,6 +149,12 @@ static void complete_wholes(struct slu_job *job)
 
 static enum prepared change(struct slu_job *job)
 {
+    if (job->dry_run && job->replace && changes_what_is_fixed(job, job->canonical)) {
+        slu_job_fail(job, 'G', SLU_FAULT_UNSUPPORTED,
+                     "a dry run reads nothing, and what a replacement would send depends on the "
+                     "flow log that it replaces");
+        return REFUSED;
+    }
     /* A dry run knows of nothing that holds already: it shows all that is named. */
     job->changes = job->dry_run ? slu_value_copy(job->arena, job->canonical)
                                 : slu_merge_changes(job->arena, job->before, job->canonical);
@@ -312,24 +318,33 @@ enum slu_job_step slu_programme_next(struct slu_job *job)
         begin_act(job);
         return job->target->memory ? JOB_IMITATE : JOB_TURN;
     }
-    if (job->successor) {
-        job->flow_log = job->successor;
-        job->id = job->successor_id;
-    }
     return JOB_OVER;
 }
 
+void slu_programme_end(struct slu_job *job)
+{
+    if (!job->successor)
+        return;
+    job->flow_log = job->successor;
+    job->id = job->successor_id;
+}
+
+/* The old flow log is removed when the new one is known to stand, and not before. */
 bool slu_programme_goes_on(const struct slu_job *job)
 {
     if (job->act == SLU_OP_GET)
         return slu_operation_writes(job->operation);
+    if (job->replacing)
+        return job->act == SLU_OP_CREATE || job->act == SLU_OP_DISABLE;
     return job->switch_off ? job->act == SLU_OP_CREATE
                            : job->act == SLU_OP_UPDATE && switches_apart(job, job->changes);
 }
 
+/* Whoever has to see that it is gone is content when it is gone already. */
 bool slu_programme_hopes_for_nothing(const struct slu_job *job)
 {
-    return job->looking && job->act == SLU_OP_DELETE;
+    return (job->looking && job->act == SLU_OP_DELETE) ||
+           (job->verify && job->operation == SLU_OP_DELETE);
 }
 
 bool slu_status_moves(const struct slu_value *flow_log)
@@ -366,6 +381,22 @@ static enum slu_job_step after_look(struct slu_job *job)
     return JOB_PLAN;
 }
 
+/* What has been made, and what stands beside it. */
+static struct slu_str tell_made(struct slu_job *job)
+{
+    bool off = job->act == SLU_OP_DISABLE;
+    struct slu_str beside =
+        job->replacing ? slu_arena_printf(job->arena, " in place of %.*s, which stands too",
+                                          SLU_FMT(job->old_id))
+                       : SLU_STR("");
+
+    return slu_arena_printf(job->arena, "the flow log %.*s was made%.*s%s", SLU_FMT(job->id),
+                            SLU_FMT(beside),
+                            off               ? " and was switched off"
+                            : job->switch_off ? " and stands enabled"
+                                              : "");
+}
+
 /* What has taken effect so far, should a later act fail. */
 static void tell_done(struct slu_job *job)
 {
@@ -373,20 +404,25 @@ static void tell_done(struct slu_job *job)
 
     switch (job->act) {
     case SLU_OP_CREATE:
-        words = slu_arena_printf(job->arena, "the flow log %.*s was made%s", SLU_FMT(job->id),
-                                 job->switch_off  ? " and stands enabled"
-                                 : job->replacing ? " in place of the old one, which stands too"
-                                                  : "");
+        words = tell_made(job);
         break;
     case SLU_OP_UPDATE:
-        words = SLU_STR("the flow log was changed");
+        words = slu_arena_printf(job->arena, "the flow log %.*s was changed", SLU_FMT(job->id));
         break;
     case SLU_OP_DISABLE:
     case SLU_OP_ENABLE:
-        words = slu_arena_printf(job->arena, "the flow log %.*s was switched", SLU_FMT(job->id));
+        words = job->switch_off
+                    ? tell_made(job)
+                    : slu_arena_printf(job->arena, "the flow log %.*s was %sswitched",
+                                       SLU_FMT(job->id), job->done ? "changed and " : "");
         break;
     case SLU_OP_DELETE:
-        words = SLU_STR("the delete was sent");
+        words = job->successor
+                    ? slu_arena_printf(job->arena,
+                                       "the flow log %.*s was made in place of %.*s, whose delete "
+                                       "was sent",
+                                       SLU_FMT(job->successor_id), SLU_FMT(job->old_id))
+                    : SLU_STR("the delete was sent");
         break;
     case SLU_OP_GET:
     case SLU_OP_LIST:
@@ -394,6 +430,24 @@ static void tell_done(struct slu_job *job)
         return;
     }
     job->done = words.p;
+}
+
+/* A delete is only confirmed: what was seen before it is not what there is now. */
+static void tell_removal(struct slu_job *job)
+{
+    if (job->successor || job->target->memory)
+        return;
+    if (!slu_table_poll(job->target->table, SLU_OP_DELETE)) {
+        job->flow_log = NULL;
+        return;
+    }
+    if (!job->flow_log)
+        job->flow_log = slu_value_new(job->arena, SLU_OBJECT);
+    if (!job->flow_log)
+        return;
+    slu_value_set(job->flow_log, SLU_STR("id"), slu_value_string(job->arena, job->id));
+    slu_value_set(job->flow_log, SLU_STR("status"),
+                  slu_value_string(job->arena, SLU_STR("deleting")));
 }
 
 static bool has_failed(const struct slu_job *job)
@@ -416,19 +470,20 @@ enum slu_job_step slu_programme_after(struct slu_job *job)
     if (job->act == SLU_OP_CREATE && slu_value_is(id, SLU_STRING))
         job->id = slu_arena_str(job->arena, id->text);
     if (job->act == SLU_OP_GET && !job->looking)
-        return after_look(job);
+        return job->flow_log ? after_look(job) : JOB_OVER;
     if (job->looking) {
         slu_settle_looked(job);
         job->pausing = job->timer_ready = false;
     }
     if (job->act == SLU_OP_GET)
         job->before = job->flow_log;
-    tell_done(job);
+    if (!job->looking)
+        tell_done(job);
+    if (job->act == SLU_OP_DELETE && !job->looking)
+        tell_removal(job);
     if (job->arena->failed)
         return slu_job_out_of_memory(job);
     if (has_failed(job))
-        return slu_job_fail(job, 'U', SLU_FAULT_UPSTREAM_FAILED,
-                            "%s, but the cloud says that it failed",
-                            job->done ? job->done : "the change was sent");
+        return slu_job_fail(job, 'U', SLU_FAULT_UPSTREAM_FAILED, "the cloud says that it failed");
     return slu_settle_wanted(job) ? JOB_SETTLE : JOB_PLAN;
 }

@@ -4,7 +4,6 @@
  */
 #include "exchange/rest.h"
 
-#include "base/clock.h"
 #include "codec/json.h"
 #include "codec/params.h"
 #include "codec/text.h"
@@ -448,36 +447,22 @@ static void reply_flow_log(struct slu_exchange *x)
     slu_respond(x->arena, &x->response, x->route->status, flow_log_document(x), "application/json");
 }
 
-/* A delete that we sent before and whose end the caller may not have heard. */
-static struct slu_str removal_key(struct slu_exchange *x)
+/* A repeat of our own delete, the end of which the caller may not have heard. */
+static void forgive_repeat(struct slu_exchange *x)
 {
-    return slu_arena_printf(x->arena, "gone %.*s %.*s", SLU_FMT(x->target->name),
-                            SLU_FMT(x->flow_log_id));
-}
-
-static const uint64_t remembered_us = UINT64_C(3600) * 1000 * 1000;
-
-static void remember_removal(struct slu_exchange *x)
-{
-    struct slu_turns *turns = x->station->worker->gateway->turns;
-    uint64_t now = slu_clock_mono_us(), since = now > remembered_us ? now - remembered_us : 0;
-
-    if (!x->job || x->operation != SLU_OP_DELETE || !x->has_operation || x->dry_run)
+    if (!x->job || x->operation != SLU_OP_DELETE || x->fault.kind != SLU_FAULT_NOT_FOUND ||
+        x->job->acted || !slu_removals_know(x->job))
         return;
-    if (x->job->acted)
-        slu_turns_tell(turns, removal_key(x), now, SLU_STR("gone"));
-    else if (x->fault.kind == SLU_FAULT_NOT_FOUND &&
-             slu_turns_seen(turns, removal_key(x), since, x->arena).p) {
-        x->fault = (struct slu_fault){0};
-        x->flow_log = NULL;
-    }
+    x->fault = (struct slu_fault){0};
+    x->flow_log = NULL;
+    x->ended_by = x->ended_letter = '-';
 }
 
 void slu_rest_reply(struct slu_exchange *x)
 {
     if (x->id.p && !slu_headers_add(x->arena, &x->response.headers, SLU_STR("x-request-id"), x->id))
         slu_fault_memory(&x->fault);
-    remember_removal(x);
+    forgive_repeat(x);
     if (x->fault.kind != SLU_FAULT_NONE) {
         slu_problem_reply(x);
         return;

@@ -34,6 +34,11 @@ static bool only_looks(const struct slu_job *job)
     return may_look(job) && !job->settles && !must_wait(job);
 }
 
+bool slu_settle_must(const struct slu_job *job)
+{
+    return must_wait(job);
+}
+
 bool slu_settle_optional(const struct slu_job *job)
 {
     return job->looking && job->like && slu_operation_writes(job->act) &&
@@ -107,7 +112,7 @@ void slu_settle_looked(struct slu_job *job)
     else
         slu_buf_lit(&text, "null");
     if (!text.failed && !job->saw)
-        slu_turns_tell(job->station->worker->gateway->turns, look_key(job), slu_clock_mono_us(),
+        slu_turns_tell(job->station->worker->gateway->turns, look_key(job), job->look_began_us,
                        slu_buf_str(&text));
     slu_buf_done(&text);
     slu_turn_end(job->look_turn);
@@ -115,7 +120,7 @@ void slu_settle_looked(struct slu_job *job)
     job->has_look = false;
 }
 
-/* What another job saw after this one began its pause. */
+/* What another job saw, with a look that began after this one's pause did. */
 static bool use_what_was_seen(struct slu_job *job)
 {
     struct slu_turns *turns = job->station->worker->gateway->turns;
@@ -133,6 +138,16 @@ static bool use_what_was_seen(struct slu_job *job)
     return true;
 }
 
+/* Another job is looking: that is waited for as long as the patience lasts. */
+static enum slu_job_step wait_for_look(struct slu_job *job)
+{
+    uint64_t now = slu_clock_mono_us();
+    uint64_t left = job->settle_until_us > now ? job->settle_until_us - now : 0;
+
+    return slu_timer_set(&job->timer, (uint32_t)(left / 1000) + 1) ? JOB_WAIT
+                                                                   : slu_job_out_of_memory(job);
+}
+
 static enum slu_job_step look(struct slu_job *job)
 {
     struct slu_worker *worker = job->station->worker;
@@ -144,16 +159,21 @@ static enum slu_job_step look(struct slu_job *job)
     if (job->target->memory)
         return JOB_IMITATE;
     if (!job->look_turn) {
-        job->look_turn = slu_turn_ask(worker->gateway->turns, worker->loop, look_key(job),
-                                      look_is_ours, job, &now);
+        struct slu_str key = look_key(job);
+
+        job->look_turn =
+            key.p ? slu_turn_ask(worker->gateway->turns, worker->loop, key, look_is_ours, job, &now)
+                  : NULL;
         if (!job->look_turn)
             return slu_job_out_of_memory(job);
         job->has_look = now;
     }
-    if (!job->has_look)
-        return JOB_WAIT;
     job->timer_ready = false;
+    if (!job->has_look)
+        return wait_for_look(job);
+    slu_timer_stop(&job->timer);
     job->saw = use_what_was_seen(job);
+    job->look_began_us = slu_clock_mono_us();
     return job->saw ? slu_programme_after(job) : JOB_FETCH;
 }
 
@@ -177,9 +197,17 @@ static enum slu_job_step give_up(struct slu_job *job)
         return slu_job_fail(job, 'U', SLU_FAULT_BUSY,
                             "the flow log %.*s is still %.*s, so it was not changed",
                             SLU_FMT(job->id), SLU_FMT(word));
-    return slu_job_fail(job, 'U', SLU_FAULT_UPSTREAM_TIMEOUT, "%s, but is still %.*s%s",
-                        job->done ? job->done : "the change was sent", SLU_FMT(word),
+    return slu_job_fail(job, 'U', SLU_FAULT_UPSTREAM_TIMEOUT, "it is still %.*s%s", SLU_FMT(word),
                         job->act == SLU_OP_DELETE ? "" : "; the rest was not sent");
+}
+
+/* It ended before the other job's look did. */
+static enum slu_job_step stop_waiting(struct slu_job *job)
+{
+    slu_turn_end(job->look_turn);
+    job->look_turn = NULL;
+    job->timer_ready = job->pausing = false;
+    return give_up(job);
 }
 
 static uint64_t patience_us(const struct slu_job *job, const struct slu_poll *poll)
@@ -198,8 +226,10 @@ enum slu_job_step slu_settle(struct slu_job *job)
     uint64_t now = slu_clock_mono_us(), pause;
     bool first = job->settle_until_us == 0;
 
-    if (job->left && (!must_wait(job) || job->station->worker->ending))
+    if (job->left && (!job->acted || !must_wait(job) || job->station->worker->ending))
         return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
+    if (job->look_turn && !job->has_look)
+        return job->timer_ready ? stop_waiting(job) : JOB_WAIT;
     if (job->timer_ready || job->has_look)
         return look(job);
     if (job->pausing)

@@ -39,10 +39,10 @@ static struct slu_value *taken(struct slu_value *document, const char *name)
     return member;
 }
 
-static void add_target(struct slu_exchange *x, struct slu_several *several,
+static void add_target(struct slu_exchange *x, struct slu_several *several, size_t number,
                        const struct slu_value *name)
 {
-    struct slu_str at = slu_pointer_item(x->arena, SLU_STR("/targets"), several->count);
+    struct slu_str at = slu_pointer_item(x->arena, SLU_STR("/targets"), number);
     const struct slu_target *target;
 
     if (!slu_value_is(name, SLU_STRING)) {
@@ -68,12 +68,14 @@ static void add_target(struct slu_exchange *x, struct slu_several *several,
 static void read_targets(struct slu_exchange *x, struct slu_several *several,
                          const struct slu_value *list)
 {
+    size_t number = 0;
+
     if (!slu_value_is(list, SLU_ARRAY) || list->count == 0 || list->count > TARGETS_MOST) {
         refuse(x, SLU_STR("/targets"), "is a list of 1 to 64 names of targets");
         return;
     }
     slu_value_each (name, list)
-        add_target(x, several, name);
+        add_target(x, several, number++, name);
 }
 
 static void read_policy(struct slu_exchange *x, struct slu_several *several,

@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-enum { BUCKETS = 1024, SIGHTS = 1024 };
+enum { BUCKETS = 1024, SIGHT_SETS = 512, SIGHT_WAYS = 8 };
 
 struct slu_turn {
     struct slu_turn *next; /* in its bucket, in the order of asking */
@@ -32,7 +32,8 @@ struct sight {
 struct slu_turns {
     pthread_mutex_t lock;
     struct slu_turn *buckets[BUCKETS];
-    struct sight sights[SIGHTS]; /* by hash: a newer one takes the place of an older one */
+    /* By hash: the newest takes the place of the oldest in its set. */
+    struct sight sights[SIGHT_SETS][SIGHT_WAYS];
 };
 
 struct slu_turns *slu_turns_new(void)
@@ -56,8 +57,9 @@ void slu_turns_free(struct slu_turns *turns)
             slu_mem_free(turns->buckets[i]);
             turns->buckets[i] = next;
         }
-    for (size_t i = 0; i < SIGHTS; i++)
-        slu_mem_free(turns->sights[i].text);
+    for (size_t i = 0; i < SIGHT_SETS; i++)
+        for (size_t k = 0; k < SIGHT_WAYS; k++)
+            slu_mem_free(turns->sights[i][k].text);
     pthread_mutex_destroy(&turns->lock);
     slu_mem_free(turns);
 }
@@ -93,6 +95,34 @@ static struct slu_turn *ticket_new(struct slu_turns *turns, struct slu_loop *loo
     return turn;
 }
 
+/* On the ticket's loop. */
+static void call(void *argument)
+{
+    struct slu_turn *turn = argument;
+
+    turn->called = false;
+    if (turn->ready)
+        turn->ready(turn->argument);
+    else
+        slu_turn_end(turn);
+}
+
+/* The lock is held. The first ticket with this key gets the turn, unless it has it; when its loop
+ * cannot be told for want of memory, whoever asks or ends later tries again. */
+static void pass_on(struct slu_turns *turns, size_t bucket, struct slu_str key)
+{
+    for (struct slu_turn *at = turns->buckets[bucket]; at; at = at->next) {
+        if (!same_key(at, key))
+            continue;
+        if (at->has)
+            return;
+        at->has = at->called = true; /* before the call, which may run at once */
+        if (!slu_loop_post(at->loop, call, at))
+            at->has = at->called = false;
+        return;
+    }
+}
+
 struct slu_turn *slu_turn_ask(struct slu_turns *turns, struct slu_loop *loop, struct slu_str key,
                               slu_loop_fn *ready, void *argument, bool *ret_now)
 {
@@ -108,36 +138,10 @@ struct slu_turn *slu_turn_ask(struct slu_turns *turns, struct slu_loop *loop, st
         turn->has = turn->has && !same_key(*at, key);
     *at = turn;
     *ret_now = turn->has;
+    if (!turn->has)
+        pass_on(turns, turn->bucket, key);
     pthread_mutex_unlock(&turns->lock);
     return turn;
-}
-
-/* On the ticket's loop. */
-static void call(void *argument)
-{
-    struct slu_turn *turn = argument;
-
-    turn->called = false;
-    if (turn->ready)
-        turn->ready(turn->argument);
-    else
-        slu_turn_end(turn);
-}
-
-/* The lock is held. The next ticket with this key gets the turn; when its loop cannot be told for
- * want of memory, whoever ends a turn later tries again. */
-static void pass_on(struct slu_turns *turns, size_t bucket, struct slu_str key)
-{
-    for (struct slu_turn *at = turns->buckets[bucket]; at; at = at->next) {
-        if (!same_key(at, key))
-            continue;
-        if (at->has)
-            return;
-        at->has = at->called = true; /* before the call, which may run at once */
-        if (!slu_loop_post(at->loop, call, at))
-            at->has = at->called = false;
-        return;
-    }
 }
 
 void slu_turn_end(struct slu_turn *turn)
@@ -156,8 +160,7 @@ void slu_turn_end(struct slu_turn *turn)
         for (at = &turns->buckets[turn->bucket]; *at != turn; at = &(*at)->next)
             ;
         *at = turn->next;
-        if (turn->has)
-            pass_on(turns, turn->bucket, (struct slu_str){turn->key, turn->key_n});
+        pass_on(turns, turn->bucket, (struct slu_str){turn->key, turn->key_n});
     }
     pthread_mutex_unlock(&turns->lock);
     if (!called)
@@ -166,11 +169,31 @@ void slu_turn_end(struct slu_turn *turn)
 
 /* What was seen */
 
-void slu_turns_tell(struct slu_turns *turns, struct slu_str key, uint64_t now_us,
+static bool is_of(const struct sight *sight, struct slu_str key)
+{
+    return sight->text && slu_str_eq((struct slu_str){sight->text, sight->key_n}, key);
+}
+
+/* The lock is held. Where what is seen at this key belongs: in place of what was, or of the oldest.
+ */
+static struct sight *place_of(struct slu_turns *turns, struct slu_str key)
+{
+    struct sight *set = turns->sights[hash(key) % SIGHT_SETS], *oldest = set;
+
+    for (size_t i = 0; i < SIGHT_WAYS; i++) {
+        if (is_of(&set[i], key))
+            return &set[i];
+        if (set[i].at_us < oldest->at_us)
+            oldest = &set[i];
+    }
+    return oldest;
+}
+
+void slu_turns_tell(struct slu_turns *turns, struct slu_str key, uint64_t at_us,
                     struct slu_str seen)
 {
-    struct sight *sight = &turns->sights[hash(key) % SIGHTS];
-    char *text = slu_mem_new(key.n + seen.n + 1), *old;
+    char *text = slu_mem_new(key.n + seen.n + 1), *old = text;
+    struct sight *sight;
 
     if (!text)
         return; /* the next one looks for himself */
@@ -179,8 +202,11 @@ void slu_turns_tell(struct slu_turns *turns, struct slu_str key, uint64_t now_us
     if (seen.n)
         memcpy(text + key.n, seen.p, seen.n);
     pthread_mutex_lock(&turns->lock);
-    old = sight->text;
-    *sight = (struct sight){now_us, text, key.n, seen.n};
+    sight = place_of(turns, key);
+    if (!is_of(sight, key) || sight->at_us <= at_us) {
+        old = sight->text;
+        *sight = (struct sight){at_us, text, key.n, seen.n};
+    }
     pthread_mutex_unlock(&turns->lock);
     slu_mem_free(old);
 }
@@ -188,12 +214,12 @@ void slu_turns_tell(struct slu_turns *turns, struct slu_str key, uint64_t now_us
 struct slu_str slu_turns_seen(struct slu_turns *turns, struct slu_str key, uint64_t since_us,
                               struct slu_arena *arena)
 {
-    const struct sight *sight = &turns->sights[hash(key) % SIGHTS];
+    const struct sight *sight;
     struct slu_str seen = SLU_STR_NONE;
 
     pthread_mutex_lock(&turns->lock);
-    if (sight->text && sight->at_us >= since_us &&
-        slu_str_eq((struct slu_str){sight->text, sight->key_n}, key))
+    sight = place_of(turns, key);
+    if (is_of(sight, key) && sight->at_us >= since_us)
         seen = slu_arena_str(arena, (struct slu_str){sight->text + sight->key_n, sight->n});
     pthread_mutex_unlock(&turns->lock);
     return seen;

@@ -26,8 +26,9 @@ SLU_NODISCARD struct slu_turn *slu_turn_ask(struct slu_turns *turns, struct slu_
 /* Gives the turn to the next who waits, or stops waiting. On the loop that asked. */
 void slu_turn_end(struct slu_turn *turn);
 
-/* What was seen at this key (kept for a while, a bounded number of them); a copy. */
-void slu_turns_tell(struct slu_turns *turns, struct slu_str key, uint64_t now_us,
+/* What was seen at this key by a look that began at this time; a copy. A bounded number is kept,
+ * and what is older than what is known already is not. */
+void slu_turns_tell(struct slu_turns *turns, struct slu_str key, uint64_t at_us,
                     struct slu_str seen);
 /* What was seen no earlier than `since_us`, copied into `arena`; a NULL pointer when there is none.
  */
