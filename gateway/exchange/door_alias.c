@@ -136,6 +136,20 @@ static bool has_no_natives(struct slu_exchange *x)
     return false;
 }
 
+/* Is the flow log's parent, a router say, what the door is configured for? Then it is the target's
+ * own there, and the door's here. */
+static bool parent_is_the_doors(const struct slu_exchange *x)
+{
+    const struct slu_table_parameter *parameters;
+    size_t count = slu_table_parameters(x->door->table, &parameters);
+
+    for (size_t i = 0; i < count; i++)
+        if (slu_str_is(parameters[i].member, "/parent_id") &&
+            slu_vars_get(&x->door->parameters, parameters[i].name).p)
+            return true;
+    return false;
+}
+
 static bool no_memory(struct slu_exchange *x)
 {
     slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
@@ -158,7 +172,7 @@ bool slu_door_carry_over(struct slu_exchange *x)
     parent = slu_value_member(x->canonical, "parent_id");
     if (!carry_resource(x) || !carry_destination(x))
         return false;
-    if (foreign && parent) /* which is the door's parameter, or went with the resource */
+    if (parent && (foreign || parent_is_the_doors(x))) /* or it went with the resource */
         (void)slu_value_remove(x->canonical, parent);
     return !x->arena->failed || no_memory(x);
 }
@@ -262,15 +276,25 @@ static void leave_native_out(struct slu_exchange *x, struct slu_value *flow_log)
                        SLU_REPLY);
 }
 
+static void leave_out(struct slu_exchange *x, struct slu_value *flow_log)
+{
+    struct slu_value *parent = slu_value_member(flow_log, "parent_id");
+
+    if (slu_door_is_foreign(x))
+        leave_native_out(x, flow_log);
+    if (parent && parent_is_the_doors(x))
+        slu_value_remove(flow_log, parent);
+}
+
 void slu_door_leave_out(struct slu_exchange *x)
 {
-    if (!x->flow_log || !slu_door_is_foreign(x))
+    if (!x->flow_log || x->target->memory)
         return;
     if (x->flow_log->kind == SLU_OBJECT)
-        leave_native_out(x, x->flow_log);
+        leave_out(x, x->flow_log);
     else if (x->flow_log->kind == SLU_ARRAY)
         slu_value_each (row, x->flow_log)
-            leave_native_out(x, row);
+            leave_out(x, row);
 }
 
 /* A place in any of the list's flow logs is told once: "/flow_logs/3/tags", "/3/tags", "/tags". */

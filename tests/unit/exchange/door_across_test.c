@@ -248,6 +248,27 @@ static void a_clients_token_goes_on(void **state)
     assert_null(strstr(world->cloud.peer->last_head, first));
 }
 
+/* The router that the door's clients name is the door's; behind it stands the target's own. */
+static void a_router_of_the_doors_own(void **state)
+{
+    struct world *world = *state;
+    struct slu_door *door = (struct slu_door *)&world->gateway.catalog->doors[5];
+    struct wish create = {.front = FRONT_ROUTER,
+                          .method = "POST",
+                          .path = "/v3/" PROJECT "/enterprise-router/" OTHER_UUID "/flow-logs",
+                          .body = ROUTER_CREATE};
+    const struct answer *answer;
+
+    world->cloud.post_status = 202;
+    world->cloud.post = ROUTER_REPLY("pending");
+    assert_int_equal(knock(world, &create)->status, 400); /* neither the door's nor the target's */
+    assert_true(slu_vars_set(&door->parameters, SLU_STR("er_id"), SLU_STR(OTHER_UUID)));
+    answer = knock(world, &create);
+    assert_int_equal(answer->status, 202);
+    assert_false(head_has(answer, "sluice-loss"));
+    assert_non_null(strstr(world->cloud.peer->last_head, "/enterprise-router/" ROUTER "/"));
+}
+
 /* Of one dialect: the client's marker is the cloud's, and so is the next one. */
 static void pages_of_one_dialect_are_the_clouds(void **state)
 {
@@ -329,6 +350,7 @@ int main(void)
         IN_A_WORLD(a_client_waits_for_the_end),
         IN_A_WORLD(a_state_without_a_word_is_left_out),
         IN_A_WORLD(a_clients_token_goes_on),
+        IN_A_WORLD(a_router_of_the_doors_own),
         IN_A_WORLD(pages_of_one_dialect_are_the_clouds),
         IN_A_WORLD(a_marker_goes_across),
         IN_A_WORLD(every_budget_of_a_request),
