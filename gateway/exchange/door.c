@@ -270,7 +270,7 @@ enum slu_step slu_door_understand(struct slu_exchange *x)
     x->operation = x->match->operation;
     x->has_operation = true;
     if (!parameters_agree(x))
-        return refuse(x, SLU_FAULT_BAD_PARAMETER, "parameter",
+        return refuse(x, SLU_FAULT_BAD_PARAMETER, "scope",
                       "the request names a region, project or router that is not served here");
     if (!complete_vars(x))
         return refuse(x, SLU_FAULT_MEMORY, "", "too many values in one request");

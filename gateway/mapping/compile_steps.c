@@ -455,7 +455,7 @@ static void check_doors(struct slu_compile *compile, const struct slu_error_row 
 {
     static const char *const doors[] = {"signature", "unsigned",  "digest", "time",
                                         "token",     "nonce",     "key",    "route",
-                                        "method",    "parameter", "body"};
+                                        "method",    "parameter", "scope",  "body"};
 
     for (size_t i = 0; i < row->door_count; i++) {
         size_t k = 0;
@@ -465,7 +465,7 @@ static void check_doors(struct slu_compile *compile, const struct slu_error_row 
         if (k == SLU_COUNT(doors))
             slu_table_wrong(compile, at,
                             "must be one of signature, unsigned, digest, time, token, "
-                            "nonce, key, route, method, parameter, body");
+                            "nonce, key, route, method, parameter, scope, body");
     }
 }
 

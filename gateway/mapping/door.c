@@ -402,6 +402,17 @@ static bool read_body(const struct visit *visit, struct slu_match *match, struct
                          SLU_FMT(mistakes.first ? mistakes.first->detail : SLU_STR("no JSON")));
 }
 
+/* A body beside the call's parameters, or of a call without a document: nobody would read it. */
+static bool no_other_body(const struct visit *visit, const struct slu_step *step,
+                          struct slu_fault *fault)
+{
+    bool read = visit->table->flat ? slu_request_is_form(visit->request) : step->takes;
+
+    return read || slu_str_trim(visit->request->body).n == 0 ||
+           slu_fault_set(fault, SLU_FAULT_BAD_REQUEST, "body", "%s",
+                         visit->table->flat ? "the body must be a form" : "this call has no body");
+}
+
 void slu_table_take_reply(const struct slu_table *table, const struct slu_request *request,
                           struct slu_arena *arena, struct slu_vars *vars)
 {
@@ -429,7 +440,8 @@ bool slu_table_match(const struct slu_table *table, const struct slu_request *re
         return false;
     step = &table->plans[search.match.operation].steps[search.match.step];
     rows = &table->plans[search.match.operation].rows[SLU_REQUEST];
-    if ((visit.flat && !slu_refusals_take(table, step, rows, visit.flat, fault)) ||
+    if (!no_other_body(&visit, step, fault) ||
+        (visit.flat && !slu_refusals_take(table, step, rows, visit.flat, fault)) ||
         !all_known(&visit, step, fault) ||
         !slu_page_take(table, step, &visit.query, arena, &search.match.vars, fault) ||
         (step->view && !slu_view_take(step->view, &visit.query, arena, &search.match.vars, fault)))

@@ -57,7 +57,7 @@ TARGETS = {
                   "key": [("APIGW.0301", 401)],
                   "clock": [("APIGW.0301", 401)],
                   "forbidden": [("VPC.2201", 403)],
-                  "parameter": [("VPC.0007", 400), ("VPC.3001", 404), ("APIGW.0201", 400)]}},
+                  "parameter": [("VPC.3001", 400)]}},
     "otc-er": {
         "parameters": {"project_id": PROJECT, "er_id": ROUTER}, "scheme": "sdk-hmac-sha256",
         "resource_type": "router_attachment", "resource": "2b3b5d2f-4a7e-4c8e-9b1f-7f0c5a1d%04d",

@@ -85,10 +85,11 @@ static const struct {
     {"too old", {ALI_GOOD, .age_s = 16 * 60}, 400, "InvalidTimeStamp.Expired"},
     {"from the future", {ALI_GOOD, .age_s = -16 * 60}, 400, "InvalidTimeStamp.Expired"},
     {"changed after signing", {ALI_GOOD, .spoil = "TrafficType=All"}, 400, "SignatureDoesNotMatch"},
-    {"another region", {ALI("RegionId=cn-beijing&" ALI_CREATE, "CreateFlowLog")}, 400, "InvalidParameter"},
+    {"another region", {ALI("RegionId=cn-beijing&" ALI_CREATE, "CreateFlowLog")}, 400, "InvalidRegionId.NotFound"},
     {"unknown action", {ALI("RegionId=" DOOR_REGION, "MakeCoffee")}, 404, "InvalidAction.NotFound"},
     {"no right to write", {ALI_GOOD, .key = DOOR_READER}, 403, "Forbidden.RAM"},
     {"not there", {ALI("RegionId=" DOOR_REGION "&FlowLogId=fl-m5e0123456789abcdefgh", "DeleteFlowLog")}, 400, "InvalidInstanceId.NotFound"},
+    {"a body that is no form", {ALI("RegionId=" DOOR_REGION, "DescribeFlowLogs"), .body = "{\"PageSize\":1}"}, 400, "InvalidParameter"},
     {"another secret", {OTC_GOOD, .secret = "guessed"}, 401, "APIGW.0301"},
     {"unknown key", {OTC_GOOD, .key = "NOBODY"}, 401, "APIGW.0301"},
     {"not signed", {OTC_GOOD, .bare = true}, 401, "APIGW.0301"},
@@ -99,6 +100,8 @@ static const struct {
     {"no right to write", {OTC_GOOD, .key = DOOR_READER}, 403, "VPC.2201"},
     {"not JSON", {OTC("POST", OTC_PATH), .body = "{\"flow_log\":"}, 400, "APIGW.0201"},
     {"not there", {OTC("GET", OTC_PATH "/" ANY_UUID)}, 404, "VPC.3002"},
+    {"a body where there is none", {OTC("DELETE", OTC_PATH "/" ANY_UUID), .body = "{\"force\":true}"}, 400, "APIGW.0201"},
+    {"nothing in the body", {OTC("POST", OTC_PATH), .body = "{}"}, 400, "VPC.3001"},
     /* clang-format on */
 };
 
