@@ -147,6 +147,22 @@ static void complete_wholes(struct slu_job *job)
     }
 }
 
+/* What the cloud does anyway is a wish fulfilled, although its flow logs do not tell it. */
+static void drop_what_is_done_anyway(struct slu_job *job)
+{
+    struct slu_value *next;
+
+    if (job->target->memory || job->dry_run)
+        return;
+    for (struct slu_value *member = job->changes->first; member; member = next) {
+        struct slu_str pointer = slu_arena_join(job->arena, SLU_STR("/"), member->name);
+
+        next = member->next;
+        if (slu_table_does_anyway(job->target->table, job->before, pointer, member, job->arena))
+            (void)slu_value_remove(job->changes, member);
+    }
+}
+
 static enum prepared change(struct slu_job *job)
 {
     if (job->dry_run && job->replace && changes_what_is_fixed(job, job->canonical)) {
@@ -160,6 +176,7 @@ static enum prepared change(struct slu_job *job)
                                 : slu_merge_changes(job->arena, job->before, job->canonical);
     if (!job->changes)
         return REFUSED;
+    drop_what_is_done_anyway(job);
     complete_wholes(job);
     job->unchanged = job->changes->count == 0;
     if (job->unchanged || (job->replace && changes_what_is_fixed(job, job->changes))) {

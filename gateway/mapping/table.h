@@ -157,6 +157,11 @@ size_t slu_table_steps(const struct slu_table *table, enum slu_operation operati
  * no other one)? */
 bool slu_table_takes(const struct slu_table *table, enum slu_operation operation,
                      struct slu_str pointer);
+/* Does the cloud do what this value of the member asks for anyway (`unless` of a `cannot` that an
+ * update of the flow log `whole` meets), so that there is nothing to change? */
+bool slu_table_does_anyway(const struct slu_table *table, const struct slu_value *whole,
+                           struct slu_str pointer, const struct slu_value *value,
+                           struct slu_arena *arena);
 /* Could the operations of this table change the member once the flow log is there? */
 bool slu_table_mutable(const struct slu_table *table, struct slu_str pointer);
 /* Does an update that names this member (an object of strings) replace it as a whole? Then the

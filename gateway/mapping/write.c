@@ -71,6 +71,27 @@ static const struct slu_lack *lack_of(const struct slu_run *run, uint8_t slot,
     return NULL;
 }
 
+bool slu_table_does_anyway(const struct slu_table *table, const struct slu_value *whole,
+                           struct slu_str pointer, const struct slu_value *value,
+                           struct slu_arena *arena)
+{
+    uint8_t slot = slu_slot_find(table, pointer);
+    const struct slu_lack *lack;
+    struct slu_mistakes mistakes;
+    struct slu_losses losses;
+    struct slu_run run;
+
+    if (slot == SLU_NO_SLOT || !slu_table_serves(table, SLU_OP_UPDATE))
+        return false;
+    slu_mistakes_init(&mistakes, arena);
+    slu_losses_init(&losses, arena, true);
+    slu_run_init(&run, table, SLU_OP_UPDATE, SLU_REQUEST, &table->plans[SLU_OP_UPDATE].steps[0],
+                 NULL, arena, &losses, &mistakes);
+    slu_run_spread(&run, whole, &mistakes);
+    lack = lack_of(&run, slot, value);
+    return lack && slu_value_listed(lack->unless, lack->unless_count, value);
+}
+
 /* A create without a member that the cloud insists on would be another request than the caller's:
  * it is refused even where losses are allowed. */
 static void refuse_row(struct slu_run *run, const struct slu_row *row,
@@ -592,6 +613,16 @@ static void write_row(struct slu_run *run, const struct slu_row *row)
 
 /* ---- members that no row took ---- */
 
+/* The member, or one inside it, is given at creation and not changed by this call. */
+static bool is_fixed(const struct slu_run *run, uint8_t index)
+{
+    bool fixed = run->rows->fixed >> index & 1;
+
+    for (uint8_t i = 0; !fixed && i < run->table->slot_count; i++)
+        fixed = run->table->slots[i].parent == index && run->rows->fixed >> i & 1;
+    return fixed;
+}
+
 static void leave(struct slu_run *run, uint8_t index)
 {
     const struct slu_slot *slot = &run->table->slots[index];
@@ -602,7 +633,7 @@ static void leave(struct slu_run *run, uint8_t index)
         return;
     if (lack)
         slu_run_refuse(run, slot->pointer, value, lack->reason);
-    else if (run->side == SLU_REQUEST && run->rows->fixed >> index & 1)
+    else if (run->side == SLU_REQUEST && is_fixed(run, index))
         slu_run_refuse(run, slot->pointer, value,
                        SLU_STR("is immutable here: make a new flow log"));
     else if (run->side == SLU_REQUEST && !slot->member->in_request)

@@ -208,6 +208,34 @@ def description(world, name, status):
     gone(world, name, log)
 
 
+def case_what_holds_is_no_change(world):
+    for name in (*CLOUDS, "memory"):
+        yield name, lambda n=name: asked_again(world, n)
+    yield "what the cloud does anyway", lambda: done_anyway(world)
+
+
+def asked_again(world, name):
+    log = made(world, name, 60)
+    calls = len(world.clouds.access_lines())
+    answer = patch(world, name, log, body(name, 60))
+    assert answer.status == 200 and "etag" in answer.headers, repr(answer)
+    asked = [line["operation"] for line in world.clouds.access_lines()[calls:]]
+    assert set(asked) <= {"get", "list"}, asked
+    gone(world, name, log)
+
+
+def done_anyway(world):
+    log = made(world, "router", 61)
+    answer = patch(world, "router", log, {"traffic_type": "all", "name": "renamed"})
+    assert answer.status == 200 and answer.json()["name"] == "renamed", repr(answer)
+    answer = patch(world, "router", log, {"traffic_type": "all"})
+    assert answer.status == 200, repr(answer)
+    problem(patch(world, "router", log, {"traffic_type": "reject"}), 422)
+    told = problem(patch(world, "router", log, {"destination": None}), 422)
+    assert "immutable" in told["errors"][0]["detail"], told
+    gone(world, "router", log)
+
+
 def case_bad_patches(world):
     log = made(world, "net", 8)
     for change, status, pointer in (
