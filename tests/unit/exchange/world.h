@@ -434,7 +434,7 @@ static inline void world_on_loop(struct world *world, slu_loop_fn *fn, void *arg
 
 /* Callers */
 
-enum { ANSWER_MOST = 256 << 10 };
+enum { ANSWER_MOST = 2 << 20 };
 struct answer {
     int status;
     struct slu_str head, body;

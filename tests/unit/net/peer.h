@@ -33,6 +33,7 @@ struct peer_end {
     unsigned number; /* of the connection, from 0 */
     unsigned requests;
     char method[16];
+    char target[1024], body[2048]; /* of the newest request, cut */
     pthread_t thread;
 };
 /* Serves one connection; the socket is closed when it returns. */
@@ -113,6 +114,9 @@ static inline void peer_note(struct peer_end *end, const char *head, size_t n)
              body);
     pthread_mutex_unlock(&peer->lock);
     snprintf(end->method, sizeof(end->method), "%.*s", (int)strcspn(head, " "), head);
+    snprintf(end->target, sizeof(end->target), "%.*s",
+             (int)strcspn(head + strlen(end->method) + 1, " "), head + strlen(end->method) + 1);
+    snprintf(end->body, sizeof(end->body), "%.*s", (int)(n - (size_t)(body - head)), body);
     end->requests++;
     peer->requests++;
     if (strcmp(end->method, "POST") == 0)
