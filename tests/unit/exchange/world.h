@@ -539,7 +539,8 @@ static inline struct slu_value *read_json(struct world *world, struct slu_str te
     struct slu_value *value;
 
     slu_mistakes_init(&mistakes, &world->arena);
-    value = slu_json_read(&world->arena, text, (struct slu_json_limits){0}, &mistakes);
+    value =
+        slu_json_read(&world->arena, text, (struct slu_json_limits){.nodes = 1 << 20}, &mistakes);
     if (!value)
         print_error("not JSON: %.*s\n", SLU_FMT(text));
     assert_non_null(value);
