@@ -20,7 +20,7 @@ struct script {
     atomic_bool holds; /* requests wait before they are answered */
     atomic_uint held;
     unsigned count;
-    char calls[64][96]; /* method, target without its query and, behind a blank, the body */
+    char calls[64][192]; /* method and target, without its query */
 };
 
 static inline void script_note(struct script *script, const struct peer_end *end)
