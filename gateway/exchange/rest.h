@@ -50,6 +50,7 @@ struct slu_list_ask {
     uint32_t size;
     struct slu_place *places; /* of the token; NULL: the first page */
     size_t place_count;
+    struct slu_str waiting; /* of several targets: the first whose list begins on a later page */
 };
 SLU_NODISCARD bool slu_list_ask_read(struct slu_exchange *x, struct slu_list_ask **ret_ask);
 /* Where a door's token says that the list goes on, and how wide its pages are. */

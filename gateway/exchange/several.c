@@ -11,7 +11,10 @@
 #include "codec/json.h"
 #include "model/flow_log.h"
 
-enum { TARGETS_MOST = 64 };
+enum {
+    TARGETS_MOST = 64,
+    LISTS_AT_ONCE = 16, /* targets on one page: what a page token has room for */
+};
 
 enum several_phase { TRYING, MAKING, UNDOING };
 
@@ -371,36 +374,58 @@ static const struct slu_place *place_of(const struct slu_list_ask *ask,
     return NULL;
 }
 
-/* Which targets this page is of: those of the token, or on the first page all that are wanted. */
+static bool places_stand(struct slu_exchange *x)
+{
+    for (size_t i = 0; i < x->ask->place_count; i++)
+        if (!slu_catalog_target(x->station->catalog, x->ask->places[i].target)) {
+            slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "page_token",
+                              "page_token goes on with the target %.*s, which is not there any "
+                              "more; begin at the first page",
+                              SLU_FMT(x->ask->places[i].target));
+            return false;
+        }
+    return true;
+}
+
+/* Which targets this page is of, in their order: those whose lists the token goes on with, and as
+ * many further ones as the page has room for. Those from ask->waiting on have their turn later. */
 static size_t choose(const struct slu_exchange *x, const struct slu_target **chosen)
 {
     const struct slu_catalog *catalog = x->station->catalog;
-    size_t count = 0;
+    size_t most = x->ask->size < LISTS_AT_ONCE ? x->ask->size : LISTS_AT_ONCE, count = 0;
+    bool begins = !x->ask->places;
 
-    for (size_t i = 0; i < catalog->target_count && count < TARGETS_MOST; i++) {
+    for (size_t i = 0; i < catalog->target_count; i++) {
         const struct slu_target *target = &catalog->targets[i];
+        const struct slu_place *place = place_of(x->ask, target);
 
-        if (is_wanted(x, target) && (!x->ask->places || place_of(x->ask, target)))
-            chosen[count++] = target;
+        begins = begins || (place && !slu_place_goes_on(place));
+        if (!is_wanted(x, target) || !(begins || place))
+            continue;
+        if (count == most) {
+            x->ask->waiting = target->name;
+            break;
+        }
+        chosen[count++] = target;
     }
     return count;
 }
 
 enum slu_step slu_rest_list_several(struct slu_exchange *x)
 {
-    const struct slu_target *chosen[TARGETS_MOST];
+    const struct slu_target *chosen[LISTS_AT_ONCE];
     size_t count;
 
-    if (!slu_list_ask_read(x, &x->ask) || !all_known(x))
+    if (!slu_list_ask_read(x, &x->ask) || !all_known(x) || !places_stand(x))
         return STEP_REPLY;
     count = choose(x, chosen);
     for (size_t i = 0; i < count; i++) {
         struct slu_job *job = slu_exchange_job(x, chosen[i], SLU_OP_LIST, true);
-        uint32_t share = (uint32_t)(x->ask->size / count);
 
         if (!job)
             return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
-        slu_list_ask_apply(x->ask, place_of(x->ask, chosen[i]), share ? share : 1, job);
+        slu_list_ask_apply(x->ask, place_of(x->ask, chosen[i]), (uint32_t)(x->ask->size / count),
+                           job);
     }
     return STEP_WORK;
 }
@@ -436,7 +461,7 @@ static void reply_lists(struct slu_exchange *x)
     struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
     struct slu_value *list = slu_value_new(x->arena, SLU_ARRAY);
     struct slu_value *errors = slu_value_new(x->arena, SLU_ARRAY);
-    struct slu_place places[TARGETS_MOST];
+    struct slu_place places[LISTS_AT_ONCE + 1];
     struct slu_str token;
     size_t count = 0;
 
@@ -454,6 +479,8 @@ static void reply_lists(struct slu_exchange *x)
         places[count] = slu_place_after(job);
         count += slu_place_goes_on(&places[count]);
     }
+    if (x->ask->waiting.p)
+        places[count++] = (struct slu_place){.target = x->ask->waiting};
     token = count ? slu_page_token(x, x->ask, places, count) : SLU_STR_NONE;
     slu_value_put(document, SLU_STR("flow_logs"), list);
     slu_value_put(document, SLU_STR("next_page_token"),

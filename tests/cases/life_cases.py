@@ -487,17 +487,38 @@ def case_merged_lists_in_pages(world):
     for name in ("net", "ali", "memory"):
         drop_all(world, name)
         ids |= {made(world, name, 0x300 + i) for i in range(7)}
-    seen, token = [], None
-    for _ in range(50):
-        more = f"&page_token={token}" if token else ""
-        told = world.gateway.call(
-            "GET", f"/v1/flow-logs?targets=ali,memory,net&page_size=4{more}").json()
-        seen += [row["id"] for row in told["flow_logs"]]
-        token = told["next_page_token"]
-        if not token:
-            break
-    assert sorted(seen) == sorted(ids), (len(seen), len(ids))
+    for size in (1, 2, 4, 100):
+        seen = merged(world.gateway, size, "&targets=ali,memory,net")
+        assert sorted(seen) == sorted(ids), (size, len(seen), len(ids))
     problem(world.gateway.call("GET", "/v1/flow-logs?targets=net,nowhere"), 400)
     drop_all(world, "net", "ali", "memory")
+
+
+def merged(gateway, size, which=""):
+    """The ids of all pages, none of which is longer than was asked for."""
+    seen, token = [], None
+    for _ in range(200):
+        more = f"&page_token={token}" if token else ""
+        answer = gateway.call("GET", f"/v1/flow-logs?page_size={size}{which}{more}")
+        assert answer.status == 200, repr(answer)
+        page = [row["id"] for row in answer.json()["flow_logs"]]
+        assert len(page) <= size, (size, len(page))
+        seen += page
+        token = answer.json()["next_page_token"]
+        if not token:
+            return seen
+    raise AssertionError(f"a list without an end: {len(seen)} flow logs")
+
+
+def case_a_list_of_many_targets(world):
+    names = [f"a-memory-cloud-with-a-long-name-{number:03}" for number in range(70)]
+    many = Gateway(world.gateway.binary, {name: {"dialect": "memory", "settle_ms": 0} for name in names})
+    try:
+        ids = [many.create(name, body("memory", number)).json()["id"]
+               for number in range(3) for name in names]
+        for size in (7, 100):
+            assert sorted(merged(many, size)) == sorted(ids), size
+    finally:
+        many.done()
 
 
