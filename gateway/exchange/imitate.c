@@ -93,13 +93,19 @@ static bool is_clients_call(const struct slu_job *job)
     return !job->like || job->asking == job->operation || slu_operation_writes(job->asking);
 }
 
+/* The call as the client made it: a switch may be carried out as a change. */
+static enum slu_operation called(const struct slu_job *job)
+{
+    return job->like && slu_operation_writes(job->asking) ? job->operation : job->asking;
+}
+
 static void take_order(struct slu_job *job)
 {
     struct slu_faults *faults = job->station->worker->gateway->faults;
 
     job->order = (struct slu_faults_order){.trouble = SLU_TROUBLE_NONE};
     if (!is_clients_call(job) ||
-        !slu_faults_take(faults, job->target->name, job->asking, &job->order))
+        !slu_faults_take(faults, job->target->name, called(job), &job->order))
         return;
     job->spent.calls++; /* one that failed, as far as the caller is told */
     job->result.sent = SLU_SENT_ANSWERED;

@@ -265,7 +265,7 @@ static enum prepared look_before_delete(struct slu_job *job)
                        ? !is_played(job) && job->target->settle_ms
                        : slu_table_serialize_by(job->target->table, SLU_OP_DELETE).n > 0;
 
-    return job->dry_run || !(job->if_match.n || ordered) ? SKIP : look(job);
+    return job->dry_run || !(job->if_match.p || ordered) ? SKIP : look(job);
 }
 
 static enum prepared remove_it(struct slu_job *job)
@@ -383,7 +383,7 @@ static enum slu_job_step after_look(struct slu_job *job)
 
     if (!slu_operation_writes(job->operation))
         return JOB_PLAN;
-    if (job->if_match.n) {
+    if (job->if_match.p) {
         tag = slu_etag(job->arena, job->flow_log);
         if (!tag.p)
             return slu_job_out_of_memory(job);

@@ -223,15 +223,16 @@ static struct slu_job *single(struct slu_exchange *x)
     return slu_exchange_job(x, x->target, x->operation, false);
 }
 
-/* Several If-Match fields are one list (RFC 9110 §5.3). */
+/* Several If-Match fields are one list (RFC 9110 §5.3); one without a tag is there too, and never
+ * holds. */
 static struct slu_str if_match(struct slu_exchange *x)
 {
     const struct slu_headers *headers = &x->request->headers;
-    struct slu_str all = SLU_STR("");
+    struct slu_str all = SLU_STR_NONE;
 
     for (size_t i = 0; i < headers->count; i++)
         if (slu_str_eq_nocase(headers->items[i].name, SLU_STR("if-match")))
-            all = slu_arena_printf(x->arena, "%.*s%s%.*s", SLU_FMT(all), all.n ? ", " : "",
+            all = slu_arena_printf(x->arena, "%.*s%s%.*s", SLU_FMT(all), all.p ? ", " : "",
                                    SLU_FMT(headers->items[i].value));
     return all;
 }

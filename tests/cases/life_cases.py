@@ -119,6 +119,7 @@ def whole_life(world, name):
     assert now.headers["etag"] != seen.headers["etag"]
     problem(patch(world, name, log, {"name": "again-1"}, {"If-Match": seen.headers["etag"]}), 412,
             "precondition_failed")
+    problem(patch(world, name, log, {"name": "again-1"}, {"If-Match": ""}), 412, "precondition_failed")
     answer = remove(world, name, log)
     assert answer.status == 204 and not answer.body, repr(answer)
     problem(world.gateway.get(name, log), 404, "not_found")

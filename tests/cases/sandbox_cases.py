@@ -279,6 +279,20 @@ def case_only_the_operation(world, side):
     assert faults(world, side, "DELETE").json() == {"cleared": 1}
 
 
+def case_a_switch_that_fails(world):
+    for side in ("router", "ali"):
+        yield side, lambda s=side: switch_fails(world, s)
+
+
+def switch_fails(world, side):
+    """`enabled: false` at creation is a create and a switch."""
+    order(world, side, "error", operation="disable", code="upstream_denied")
+    told = problem(create(world, side, {**fresh(side), "enabled": False}), 502, "upstream_denied")
+    assert told["flow_log_id"] and told["flow_log"]["enabled"] is True, told
+    assert "stands enabled" in told["detail"] and told["retryable"] is False, told
+    nothing_is_left(world, side)
+
+
 def case_orders_that_are_refused(world):
     for label, body, status, code in (
             ("a real cloud", {"target": "net-own", "fault": "reset"}, 422, "invalid_flow_log"),
