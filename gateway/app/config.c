@@ -289,6 +289,24 @@ static uint32_t limit(const json_t *limits, const char *name)
     return (uint32_t)slu_setting_number(slu_settings_limits, limits, name);
 }
 
+static void load_store(struct slu_load *load, struct slu_spot top)
+{
+    struct slu_spot spot = slu_spot_member(load, top, "store");
+    struct slu_spot postgresql = slu_spot_member(load, spot, "postgresql");
+    struct slu_store *store = &load->catalog->store;
+
+    if (!spot.value)
+        return;
+    store->sqlite = slu_load_str(load, spot, "sqlite");
+    store->retention_s =
+        (uint32_t)slu_setting_number(slu_settings_store, spot.value, "retention_s");
+    if (postgresql.value)
+        store->postgresql =
+            slu_secret_read(postgresql.value, postgresql.pointer, false, &load->found);
+    if (!store->sqlite.n == !postgresql.value)
+        slu_load_mistake(load, spot, "a store is {\"sqlite\": FILE} or {\"postgresql\": CONNINFO}");
+}
+
 static void load_process(struct slu_load *load)
 {
     const json_t *limits = json_object_get(load->root, "limits");
@@ -325,18 +343,11 @@ static void load_all(struct slu_load *load, const char *name, struct slu_mistake
     (void)!slu_shape_check(shape, load->root, top.pointer, &load->found);
     load_tables(load, name, mistakes);
     load_process(load);
+    load_store(load, top);
     load_listeners(load, top);
     slu_load_targets(load, top);
     slu_load_callers(load, top);
     slu_load_doors(load, top);
-}
-
-/* What is right but not served yet is said aloud. */
-static void warn(const json_t *root, const char *name)
-{
-    if (json_object_get(root, "store"))
-        slu_log(SLU_LOG_WARN, "store",
-                "%s: \"store\" is accepted, but this version keeps no journal of writes yet", name);
 }
 
 struct slu_catalog *slu_config_from(const json_t *root, const char *name,
@@ -360,8 +371,6 @@ struct slu_catalog *slu_config_from(const json_t *root, const char *name,
     if (memory)
         slu_mistake(mistakes, SLU_FAULT_MEMORY, slu_str_of(name), "out of memory");
     good = slu_mistakes_none(mistakes);
-    if (good)
-        warn(root, name);
     return good ? slu_take(catalog) : NULL;
 }
 

@@ -67,8 +67,10 @@ static const struct slu_setting admin[] = {
     {.name = NULL},
 };
 
-static const struct slu_setting store[] = {
-    {.name = "sqlite", TEXT, .help = "file of the journal"},
+const struct slu_setting slu_settings_store[] = {
+    {.name = "sqlite", TEXT, .restart = true, .help = "file of the journal, for one process; made when it is not there"},
+    {.name = "postgresql", KEY, .restart = true, .help = "libpq's connection string, for several replicas, as a text or a secret; the tables are made when they are not there"},
+    {.name = "retention_s", NUMBER, .min = 60, .max = 366 * 24 * 3600, .restart = true, .unit = "s", .number = 604800, .help = "how long an operation that has ended can be looked up, and its Idempotency-Key is bound"},
     {.name = NULL},
 };
 
@@ -164,7 +166,7 @@ const struct slu_setting slu_settings[] = {
     {.name = "listen", LIST, .members = listener, .restart = true, .fallback = "none: doors only", .help = "where the REST API is served"},
     {.name = "admin", OBJECT, .members = admin, .restart = true, .fallback = "none", .help = "where /healthz, /readyz and /metrics are served, without a key"},
     {.name = "mappings", TEXT, .fallback = "\"mappings\" beside this file, else in the current directory, else ../share/sluice/mappings beside the program", .help = "directory of mapping tables; every *.json in it but schema.json is loaded, and must be right"},
-    {.name = "store", OBJECT, .members = store, .fallback = "none", .help = "the journal of writes. Accepted, but this version keeps no journal yet, and says so when it starts"},
+    {.name = "store", OBJECT, .members = slu_settings_store, .fallback = "none", .restart = true, .help = "the journal of writes: each is recorded before it is sent; without it no Idempotency-Key and no /v1/operations"},
     {.name = "callers", LIST, .members = caller, .fallback = "none", .help = "who may call"},
     {.name = "targets", MAP, .members = slu_settings_target, .required = true, .help = "name -> a cloud that flow logs go to; names are letters, digits, \".\", \"_\", \"-\", at most 64"},
     {.name = "doors", LIST, .members = door, .fallback = "none", .help = "addresses at which clouds' own clients are served"},

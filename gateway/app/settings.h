@@ -31,7 +31,7 @@ struct slu_setting {
 };
 
 extern const struct slu_setting slu_settings[], slu_settings_target[], slu_settings_limits[],
-    slu_settings_log[];
+    slu_settings_log[], slu_settings_store[];
 
 /* The shape of a whole configuration, in the arena; NULL when that is spent. */
 SLU_NODISCARD const struct slu_shape *slu_settings_shape(struct slu_arena *arena);

@@ -28,6 +28,8 @@ enum slu_retry { SLU_RETRY_NO, SLU_RETRY_YES, SLU_RETRY_AFTER }; /* after: wait 
     X(TIMEOUT, "request_timeout", 408, YES, "The request did not arrive in time")                  \
     X(CONFLICT, "conflict", 409, NO, "This would collide with what is there already")              \
     X(BUSY, "busy", 409, AFTER, "The flow log is in a state that does not allow this now")         \
+    X(IN_PROGRESS, "operation_in_progress", 409, AFTER,                                            \
+      "The first request with this Idempotency-Key is still running")                              \
     X(QUOTA, "quota_exceeded", 409, NO, "The cloud's quota is used up")                            \
     X(PRECONDITION, "precondition_failed", 412, NO, "The flow log has changed meanwhile")          \
     X(TOO_LARGE, "too_large", 413, NO, "The request is too large")                                 \
@@ -36,6 +38,8 @@ enum slu_retry { SLU_RETRY_NO, SLU_RETRY_YES, SLU_RETRY_AFTER }; /* after: wait 
     X(EXPECTATION, "expectation_failed", 417, NO, "The expectation cannot be met")                 \
     X(INVALID, "invalid_flow_log", 422, NO, "The flow log is not valid")                           \
     X(UNSUPPORTED, "unsupported_by_target", 422, NO, "The target cannot carry this")               \
+    X(KEY_REUSED, "idempotency_key_reused", 422, NO,                                               \
+      "This Idempotency-Key belongs to another request")                                           \
     X(RESOURCE_NOT_FOUND, "resource_not_found", 422, NO, "The cloud does not know the resource")   \
     X(DESTINATION_NOT_FOUND, "destination_not_found", 422, NO,                                     \
       "The cloud does not know the log destination")                                               \

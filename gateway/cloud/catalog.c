@@ -45,6 +45,7 @@ static void release(struct slu_catalog *catalog)
         slu_secret_free(catalog->targets[i].credentials.secret_key);
         slu_secret_free(catalog->targets[i].credentials.security_token);
     }
+    slu_secret_free(catalog->store.postgresql);
     for (size_t i = 0; i < catalog->door_count; i++)
         wipe_keys(&catalog->doors[i]);
     for (size_t i = 0; i < catalog->table_count; i++)

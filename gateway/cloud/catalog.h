@@ -105,6 +105,13 @@ struct slu_limits {
     uint32_t wait_most_s; /* the longest Prefer: wait */
 };
 
+/* Where writes are journalled; both NULL: nowhere. Taken at the start. */
+struct slu_store {
+    struct slu_str sqlite;         /* a file */
+    struct slu_secret *postgresql; /* a connection string */
+    uint32_t retention_s;
+};
+
 struct slu_catalog {
     struct slu_arena arena; /* everything below lies here, but for tables and secrets */
     const struct slu_listener *listeners;
@@ -118,6 +125,7 @@ struct slu_catalog {
     size_t caller_count;
     struct slu_door *doors;
     size_t door_count;
+    struct slu_store store;
     struct slu_limits limits;
     uint32_t workers; /* at least 1 */
     enum slu_log_level log_level;

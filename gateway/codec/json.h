@@ -28,6 +28,10 @@ SLU_NODISCARD struct slu_value *slu_json_read(struct slu_arena *arena, struct sl
 
 /* Compact, members in order; only what JSON requires is escaped. */
 void slu_json_write(struct slu_buf *out, const struct slu_value *value);
+/* Compact, the members of every object sorted by name as bytes, numbers as they are: two documents
+ * whose text is the same so are equal. False when the arena is spent. */
+SLU_NODISCARD bool slu_json_write_sorted(struct slu_arena *arena, struct slu_buf *out,
+                                         const struct slu_value *value);
 /* For people: indented by two blanks, one member a line, short arrays on one line. */
 void slu_json_write_pretty(struct slu_buf *out, const struct slu_value *value);
 /* One string with its quotes. */

@@ -2,6 +2,8 @@
  * numbers in JSON's grammar only, so nothing is checked here. */
 #include "codec/json.h"
 
+#include <stdlib.h>
+
 #include "codec/json_internal.h"
 
 /* What needs an escape (RFC 8259 §7), with the letter of the short form where there is one. */
@@ -127,6 +129,44 @@ void slu_json_write(struct slu_buf *out, const struct slu_value *value)
         slu_json_write(out, child);
     }
     slu_buf_byte(out, object ? '}' : ']');
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return slu_str_cmp((*(const struct slu_value *const *)a)->name,
+                       (*(const struct slu_value *const *)b)->name);
+}
+
+bool slu_json_write_sorted(struct slu_arena *arena, struct slu_buf *out,
+                           const struct slu_value *value)
+{
+    bool object = value->kind == SLU_OBJECT, good = true;
+    const struct slu_value **children;
+    size_t count = 0;
+
+    if (!container(value)) {
+        write_scalar(out, value);
+        return true;
+    }
+    children = slu_arena_get(arena, (value->count + 1) * sizeof(struct slu_value *));
+    if (!children)
+        return false;
+    slu_value_each (child, value)
+        children[count++] = child;
+    if (object)
+        qsort(children, count, sizeof(struct slu_value *), by_name);
+    slu_buf_byte(out, object ? '{' : '[');
+    for (size_t i = 0; i < count && good; i++) {
+        if (i)
+            slu_buf_byte(out, ',');
+        if (object) {
+            slu_json_write_string(out, children[i]->name);
+            slu_buf_byte(out, ':');
+        }
+        good = slu_json_write_sorted(arena, out, children[i]);
+    }
+    slu_buf_byte(out, object ? '}' : ']');
+    return good;
 }
 
 /* Few scalars that fit into one line together. */

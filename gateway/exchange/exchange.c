@@ -5,8 +5,10 @@
  *   receive     the body arrives (or the wait for it ends)
  *   understand  the body becomes a canonical flow log: checked, aliases put in place; at a door
  *               the signature is verified and the native request read first
+ *   record      a write is in the journal before anything of it is sent
  *   work        its jobs are under way: one, or one for each of several targets (job.h)
  *   reply       the only step the caller hears
+ *   settled     the write's end is in the journal
  *   close       the answer leaves
  *   done        the one exit: told in the access line, given back
  *
@@ -40,11 +42,13 @@ static const struct {
     unsigned next; /* the steps that may follow */
 } life[] = {
     /* clang-format off */
-    [STEP_ADMIT]      = {SLU_STR_INIT("admit"),      'A', admit,      TO(RECEIVE) | TO(WORK) | TO(REPLY)},
+    [STEP_ADMIT]      = {SLU_STR_INIT("admit"),      'A', admit,      TO(RECEIVE) | TO(RECORD) | TO(REPLY)},
     [STEP_RECEIVE]    = {SLU_STR_INIT("receive"),    'B', receive,    TO(UNDERSTAND) | TO(REPLY) | TO(DONE)},
-    [STEP_UNDERSTAND] = {SLU_STR_INIT("understand"), 'U', understand, TO(WORK) | TO(REPLY)},
+    [STEP_UNDERSTAND] = {SLU_STR_INIT("understand"), 'U', understand, TO(RECORD) | TO(REPLY)},
+    [STEP_RECORD]     = {SLU_STR_INIT("record"),     'J', slu_record_begin, TO(WORK) | TO(REPLY)},
     [STEP_WORK]       = {SLU_STR_INIT("work"),       'W', work,       TO(REPLY)},
-    [STEP_REPLY]      = {SLU_STR_INIT("reply"),      'R', reply,      TO(CLOSE) | TO(DONE)},
+    [STEP_REPLY]      = {SLU_STR_INIT("reply"),      'R', reply,      TO(SETTLE) | TO(DONE)},
+    [STEP_SETTLE]     = {SLU_STR_INIT("settled"),    'E', slu_record_end, TO(CLOSE)},
     [STEP_CLOSE]      = {SLU_STR_INIT("close"),      'L', close_talk, TO(DONE)},
     [STEP_DONE]       = {SLU_STR_INIT("done"),       'D', done,       0},
     /* clang-format on */
@@ -233,7 +237,7 @@ enum slu_step slu_exchange_work(struct slu_exchange *x, struct slu_job *job)
         return STEP_REPLY;
     }
     x->job = job;
-    return STEP_WORK;
+    return STEP_RECORD;
 }
 
 /* The one job's end is the exchange's. */
@@ -292,16 +296,16 @@ struct slu_job_spent slu_exchange_spent(const struct slu_exchange *x)
 
 static enum slu_step reply(struct slu_exchange *x)
 {
-    if (x->gone) {
+    if (x->gone)
         decide(x, 'C');
+    if (x->gone && !x->recorded)
         return STEP_DONE;
-    }
     if (x->door)
         slu_door_reply(x);
     else
         slu_rest_reply(x);
     x->answered = true;
-    return STEP_CLOSE;
+    return STEP_SETTLE;
 }
 
 /* At a door onto the memory cloud the connection may have been ordered to break. */
@@ -320,17 +324,16 @@ static void end_talk(struct slu_exchange *x)
 
 static enum slu_step close_talk(struct slu_exchange *x)
 {
-    if (x->answered) {
-        x->answered = false;
+    if (x->answered && !x->gone)
         end_talk(x);
-    }
+    x->answered = false;
     if (x->gone)
         decide(x, 'C');
     return x->written || x->gone ? STEP_DONE : STEP_WAIT;
 }
 
 /* The steps in which others are waited for. A job tells its own. */
-static const unsigned waits = TO(RECEIVE) | TO(WORK) | TO(CLOSE);
+static const unsigned waits = TO(RECEIVE) | TO(RECORD) | TO(WORK) | TO(SETTLE) | TO(CLOSE);
 
 uint64_t slu_exchange_own_us(const struct slu_exchange *x)
 {
@@ -390,6 +393,7 @@ static enum slu_step done(struct slu_exchange *x)
     slu_access_line(x);
     for (size_t i = 0; i < x->job_count; i++)
         slu_job_done(x->jobs[i]);
+    slu_record_leave(x);
     unlink_exchange(x);
     slu_talk_set_user(talk, NULL);
     station->worker->in_flight--;

@@ -16,6 +16,7 @@
 #include "exchange/turns.h"
 #include "net/server.h"
 #include "net/upstream.h"
+#include "store/journal.h"
 
 #include <pthread.h>
 
@@ -81,6 +82,7 @@ struct slu_worker {
     uint64_t drain_until_us;
     bool draining;
     bool ending; /* the loop turns no more: nothing is waited for */
+    bool ended;
 };
 
 struct slu_gateway {
@@ -92,7 +94,8 @@ struct slu_gateway {
     struct slu_turns *turns;
     struct slu_tokens *tokens;
     struct slu_nonces *nonces;
-    unsigned char page_key[32]; /* authenticates page tokens; random, of this process */
+    struct slu_journal *journal; /* NULL: none is kept */
+    unsigned char page_key[32];  /* authenticates page tokens; random, of this process */
     struct slu_worker *workers;
     unsigned worker_count;
     struct slu_tls **front_tls; /* by listener, then by door; NULL without TLS */
@@ -110,7 +113,9 @@ SLU_NODISCARD struct slu_catalog *slu_gateway_catalog(struct slu_gateway *gatewa
 
 SLU_NODISCARD bool slu_worker_init(struct slu_worker *worker, struct slu_gateway *gateway,
                                    unsigned index, struct slu_fault *fault);
-void slu_worker_done(struct slu_worker *worker); /* after its thread has ended */
+/* Waits for its thread, and ends what is under way; the loop may still be written to. */
+void slu_worker_end(struct slu_worker *worker);
+void slu_worker_done(struct slu_worker *worker); /* after slu_worker_end() */
 SLU_NODISCARD bool slu_worker_start(struct slu_worker *worker);
 /* From the main thread. */
 SLU_NODISCARD bool slu_worker_adopt(struct slu_worker *worker, struct slu_catalog *catalog);
@@ -133,14 +138,17 @@ enum slu_step {
     STEP_ADMIT,
     STEP_RECEIVE,
     STEP_UNDERSTAND,
+    STEP_RECORD,
     STEP_WORK,
     STEP_REPLY,
+    STEP_SETTLE,
     STEP_CLOSE,
     STEP_DONE,
     STEP_COUNT,
     STEP_WAIT = STEP_COUNT
 };
 
+struct slu_letter;
 struct slu_route;
 struct slu_list_ask;
 struct slu_several;
@@ -186,6 +194,16 @@ struct slu_exchange {
     struct slu_value *flow_log; /* canonical, as the cloud last told; of a list the array */
     struct slu_value *document; /* the answer's body, when a step has made it */
     struct slu_response response;
+
+    /* the journal, see record.c */
+    struct slu_str key, digest, request_text; /* Idempotency-Key; of the canonical request */
+    struct slu_str operation_id;
+    struct slu_letter *letter;      /* on its way */
+    struct slu_journal_reply *told; /* what came, until it is used */
+    struct slu_timer timer;
+    struct slu_losses trial_losses;
+    bool recorded, settling, replayed, out_of_patience, asks;
+    struct slu_str replayed_headers;
 
     /* what is told about it */
     uint64_t began_us, step_began_us, spans_us[STEP_COUNT];
@@ -281,6 +299,23 @@ SLU_NODISCARD bool slu_door_tell_losses(struct slu_exchange *x);
 SLU_NODISCARD bool slu_door_list(struct slu_exchange *x, struct slu_job *job);
 /* What the reply tells of the page; false with the fault set. */
 SLU_NODISCARD bool slu_door_told_list(struct slu_exchange *x);
+
+/* record.c: the journal's part */
+
+/* Reads Idempotency-Key; false with the fault set. */
+bool slu_record_read_key(struct slu_exchange *x);
+/* Of the request as the caller sent it, before aliases are put in place. */
+SLU_NODISCARD bool slu_record_digest(struct slu_exchange *x);
+enum slu_step slu_record_begin(struct slu_exchange *x); /* the step RECORD */
+enum slu_step slu_record_end(struct slu_exchange *x);   /* the step SETTLE */
+bool slu_record_replay(struct slu_exchange *x);
+/* For questions to the journal: the letter to hand over with slu_record_answered(), or NULL with
+ * the fault set; and when the journal did not take it. The step RECORD waits for the answer. */
+struct slu_letter *slu_record_ask(struct slu_exchange *x);
+void slu_record_answered(struct slu_journal_reply *reply, void *letter);
+enum slu_step slu_record_unasked(struct slu_exchange *x);
+enum slu_step slu_operations_told(struct slu_exchange *x); /* operations.c */
+void slu_record_leave(struct slu_exchange *x);
 
 /* trace.c: traceparent, carried on */
 

@@ -103,6 +103,21 @@ void slu_gateway_unshare(struct slu_gateway *gateway)
     slu_faults_free(gateway->faults);
 }
 
+static bool make_journal(struct slu_gateway *gateway, struct slu_fault *fault)
+{
+    const struct slu_store *store = &gateway->catalog->store;
+    struct slu_journal_options options = {
+        .sqlite = store->sqlite,
+        .postgresql = slu_secret_reveal(store->postgresql),
+        .retention_ms = (int64_t)store->retention_s * 1000,
+    };
+
+    if (!store->sqlite.n && !store->postgresql)
+        return true;
+    gateway->journal = slu_journal_new(&options, fault);
+    return gateway->journal != NULL;
+}
+
 static bool build(struct slu_gateway *gateway, struct slu_fault *fault)
 {
     struct stat out;
@@ -113,7 +128,8 @@ static bool build(struct slu_gateway *gateway, struct slu_fault *fault)
     gateway->workers = slu_mem_array(gateway->catalog->workers, sizeof(*gateway->workers));
     if (!slu_gateway_share(gateway) || !gateway->workers)
         return slu_fault_memory(fault);
-    if (!make_front_tls(gateway, fault) || !make_admin(gateway, fault))
+    if (!make_journal(gateway, fault) || !make_front_tls(gateway, fault) ||
+        !make_admin(gateway, fault))
         return false;
     for (unsigned i = 0; i < gateway->catalog->workers; i++) {
         gateway->worker_count++;
@@ -153,6 +169,9 @@ static void tear_down(struct slu_gateway *gateway)
     for (unsigned i = 0; i < gateway->worker_count; i++)
         if (gateway->workers[i].started)
             slu_loop_stop(gateway->workers[i].loop);
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        slu_worker_end(&gateway->workers[i]);
+    slu_journal_free(gateway->journal); /* its last letters go to loops that are still there */
     for (unsigned i = 0; i < gateway->worker_count; i++)
         slu_worker_done(&gateway->workers[i]);
     if (gateway->admin_started) {

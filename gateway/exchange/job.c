@@ -152,6 +152,12 @@ void slu_job_start(struct slu_job *job)
     slu_job_resume(job);
 }
 
+void slu_job_ignore(struct slu_job *job, void *user)
+{
+    (void)job;
+    (void)user;
+}
+
 void slu_job_leave(struct slu_job *job)
 {
     job->left = true;

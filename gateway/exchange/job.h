@@ -185,6 +185,8 @@ void slu_job_start(struct slu_job *job);
 void slu_job_resume(struct slu_job *job);
 /* The caller left: reads end, writes that may have reached the cloud go on to their end. */
 void slu_job_leave(struct slu_job *job);
+/* For `over`, where nothing follows. */
+void slu_job_ignore(struct slu_job *job, void *user);
 /* Gives back what is not the arena's; after over() was called, or before start(). */
 void slu_job_done(struct slu_job *job);
 struct slu_str slu_job_step_name(enum slu_job_step step);

@@ -180,12 +180,16 @@ enum slu_step slu_rest_admit(struct slu_exchange *x)
         return STEP_REPLY;
     if (strstr(x->route->path, "{dialect}"))
         x->dialect = captures[0];
+    else if (strstr(x->route->path, "{operation}"))
+        x->operation_id = captures[0];
     else if (captures[0].n && !find_target(x, captures[0]))
         return STEP_REPLY;
     if ((x->caller && !x->route->harmless && !may(x)) || !read_query(x))
         return STEP_REPLY;
     if (!read_preferences(x))
         return slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "prefer", "Prefer cannot be read");
+    if (!slu_record_read_key(x))
+        return STEP_REPLY;
     x->flow_log_id = captures[1];
     return x->route->admit(x);
 }
@@ -242,9 +246,17 @@ enum slu_step slu_rest_read(struct slu_exchange *x)
     return slu_exchange_work(x, single(x));
 }
 
+/* As it was sent, for the journal. */
+static bool remember_request(struct slu_exchange *x)
+{
+    if (!x->station->worker->gateway->journal || slu_record_digest(x))
+        return true;
+    return slu_fault_memory(&x->fault);
+}
+
 enum slu_step slu_rest_remove(struct slu_exchange *x)
 {
-    struct slu_job *job = single(x);
+    struct slu_job *job = remember_request(x) ? single(x) : NULL;
 
     if (job)
         job->if_match = if_match(x);
@@ -262,7 +274,7 @@ bool slu_rest_body(struct slu_exchange *x, const char *what)
         return false;
     }
     if (slu_value_is(x->canonical, SLU_OBJECT))
-        return true;
+        return !x->has_operation || remember_request(x);
     slu_mistake(&x->mistakes, SLU_FAULT_INVALID, SLU_STR_NONE, "%s is an object, not %s", what,
                 slu_kind_name(x->canonical->kind));
     slu_exchange_fail(x, SLU_FAULT_INVALID, "", "%s is not valid; see errors", what);
@@ -459,11 +471,26 @@ static void forgive_repeat(struct slu_exchange *x)
     x->ended_by = x->ended_letter = '-';
 }
 
+/* Where the write can be looked up; and of an answer that is given again its own fields. */
+static bool add_operation(struct slu_exchange *x)
+{
+    if (x->replayed)
+        return slu_record_replay(x);
+    return !x->recorded ||
+           slu_headers_add(
+               x->arena, &x->response.headers, SLU_STR("operation-location"),
+               slu_arena_printf(x->arena, "/v1/operations/%.*s", SLU_FMT(x->operation_id)));
+}
+
 void slu_rest_reply(struct slu_exchange *x)
 {
     if (x->id.p && !slu_headers_add(x->arena, &x->response.headers, SLU_STR("x-request-id"), x->id))
         slu_fault_memory(&x->fault);
     forgive_repeat(x);
+    if (!add_operation(x))
+        slu_fault_memory(&x->fault);
+    if (x->replayed)
+        return;
     if (x->fault.kind != SLU_FAULT_NONE) {
         slu_problem_reply(x);
         return;

@@ -12,6 +12,8 @@ enum slu_step slu_rest_read(struct slu_exchange *x);
 enum slu_step slu_rest_remove(struct slu_exchange *x);
 enum slu_step slu_rest_list(struct slu_exchange *x);         /* pages.c */
 enum slu_step slu_rest_list_several(struct slu_exchange *x); /* several.c */
+enum slu_step slu_rest_operation(struct slu_exchange *x);    /* operations.c */
+enum slu_step slu_rest_operations(struct slu_exchange *x);
 
 /* Routes with a body: what the body means. */
 enum slu_step slu_rest_understand_create(struct slu_exchange *x);

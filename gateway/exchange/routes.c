@@ -11,6 +11,8 @@ static const char *const of_change[] = {"dry_run", "replace", NULL};
 static const char *const of_list[] = {"page_size", "page_token", NULL};
 static const char *const of_all[] = {"page_size", "page_token", "targets", NULL};
 static const char *const of_schema[] = {"operation", NULL};
+static const char *const of_operations[] = {"page_size", "page_token", "status",
+                                            "target",    "operation",  NULL};
 static const char *const of_nothing[] = {NULL};
 
 static const struct slu_route routes[] = {
@@ -148,6 +150,22 @@ static const struct slu_route routes[] = {
      .status = 200,
      .operation = SLU_OP_LIST,
      .has_operation = true},
+    {.method = "GET",
+     .path = "/v1/operations",
+     .admit = slu_rest_operations,
+     .harmless = true,
+     .parameters = of_operations,
+     .summary = "The caller's own writes, newest first",
+     .reply = "operations",
+     .status = 200},
+    {.method = "GET",
+     .path = "/v1/operations/{operation}",
+     .admit = slu_rest_operation,
+     .harmless = true,
+     .parameters = of_nothing,
+     .summary = "A write in progress or done",
+     .reply = "operation",
+     .status = 200},
 };
 
 const struct slu_route *slu_routes(size_t *ret_count)

@@ -133,7 +133,7 @@ enum slu_step slu_rest_understand_several(struct slu_exchange *x)
         return slu_exchange_fail(x, SLU_FAULT_INVALID, "", "the request is not valid; see errors");
     if (!make_jobs(x, several->all || x->dry_run))
         return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
-    return STEP_WORK;
+    return STEP_RECORD;
 }
 
 /* What happens next */
@@ -427,7 +427,7 @@ enum slu_step slu_rest_list_several(struct slu_exchange *x)
         slu_list_ask_apply(x->ask, place_of(x->ask, chosen[i]), (uint32_t)(x->ask->size / count),
                            job);
     }
-    return STEP_WORK;
+    return STEP_RECORD;
 }
 
 static struct slu_value *list_error(struct slu_exchange *x, const struct slu_job *job)

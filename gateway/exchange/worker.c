@@ -353,8 +353,11 @@ bool slu_worker_start(struct slu_worker *worker)
     return worker->started;
 }
 
-void slu_worker_done(struct slu_worker *worker)
+void slu_worker_end(struct slu_worker *worker)
 {
+    if (worker->ended)
+        return;
+    worker->ended = true;
     if (worker->started)
         pthread_join(worker->thread, NULL);
     for (size_t i = 0; i < worker->front_count; i++)
@@ -363,6 +366,11 @@ void slu_worker_done(struct slu_worker *worker)
     worker->fronts = NULL;
     worker->front_count = 0;
     slu_exchange_end_all(worker);
+}
+
+void slu_worker_done(struct slu_worker *worker)
+{
+    slu_worker_end(worker);
     if (worker->loop)
         slu_loop_run_posted(worker->loop); /* notes to those who have ended free themselves */
     slu_access_flush(worker);

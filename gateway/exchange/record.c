@@ -1,0 +1,464 @@
+/*
+ * The journal's part in the life of a request: a write is recorded before anything is sent, and its
+ * end before it is answered. An Idempotency-Key binds the record: the same request with the same
+ * key gets the first answer again (draft-ietf-httpapi-idempotency-key-header).
+ *
+ * The journal answers on its own thread by a letter to the exchange's loop. A letter is on the
+ * heap, since the exchange may have given up waiting when it arrives.
+ */
+#include "exchange/exchange_internal.h"
+
+#include "base/clock.h"
+#include "codec/digest.h"
+#include "codec/json.h"
+
+enum { KEY_MOST = 255, WAIT_MS = 5000, AGAIN_MS = 1000 };
+
+/* Letters */
+
+struct slu_letter {
+    struct slu_loop *loop;
+    struct slu_journal *journal;
+    struct slu_exchange *x; /* NULL: nobody waits any more */
+    struct slu_journal_reply *reply;
+    bool begins;
+    char id[SLU_OPERATION_ID];
+};
+
+static void forget_reply(struct slu_journal_reply *reply, void *user)
+{
+    (void)user;
+    slu_journal_reply_free(reply);
+}
+
+/* Recorded, but nobody waited for it: nothing was sent, so nothing is bound. */
+static void take_back(struct slu_letter *letter)
+{
+    struct slu_record record = {.id = {letter->id, SLU_OPERATION_ID},
+                                .state = SLU_RECORD_FAILED,
+                                .updated_ms = slu_clock_real_ms(),
+                                .status = 503};
+    struct slu_fault fault = {0};
+
+    if (!slu_journal_settle(letter->journal, &record, true, forget_reply, NULL, &fault))
+        slu_log(SLU_LOG_ERROR, "journal", "operation %.*s stays open: %s", SLU_OPERATION_ID,
+                letter->id, fault.words);
+}
+
+static void letter_arrives(void *argument)
+{
+    struct slu_letter *letter = argument;
+    struct slu_exchange *x = letter->x;
+
+    if (x) {
+        x->letter = NULL;
+        x->told = letter->reply;
+        slu_mem_free(letter);
+        slu_exchange_resume(x);
+        return;
+    }
+    if (letter->begins && letter->reply->outcome == SLU_JOURNAL_DONE)
+        take_back(letter);
+    slu_journal_reply_free(letter->reply);
+    slu_mem_free(letter);
+}
+
+/* On the store's thread. Where there is no memory to tell, the exchange's timer ends the wait. */
+void slu_record_answered(struct slu_journal_reply *reply, void *user)
+{
+    struct slu_letter *letter = user;
+
+    letter->reply = reply;
+    if (!slu_loop_post(letter->loop, letter_arrives, letter))
+        slu_log(SLU_LOG_ERROR, "journal", "no memory to tell the end of %.*s", SLU_OPERATION_ID,
+                letter->id);
+}
+
+static struct slu_letter *letter_new(struct slu_exchange *x, bool begins)
+{
+    struct slu_letter *letter = slu_mem_new(sizeof(*letter));
+
+    if (!letter)
+        return NULL;
+    letter->loop = x->station->worker->loop;
+    letter->journal = x->station->worker->gateway->journal;
+    letter->x = x;
+    letter->begins = begins;
+    if (x->id.n == SLU_OPERATION_ID)
+        memcpy(letter->id, x->id.p, SLU_OPERATION_ID);
+    return letter;
+}
+
+void slu_record_leave(struct slu_exchange *x)
+{
+    if (x->letter)
+        x->letter->x = NULL;
+    x->letter = NULL;
+    slu_journal_reply_free(x->told);
+    x->told = NULL;
+    slu_timer_done(&x->timer);
+}
+
+static void patience_ends(void *argument)
+{
+    struct slu_exchange *x = argument;
+
+    x->out_of_patience = true;
+    slu_exchange_resume(x);
+}
+
+static bool set_patience(struct slu_exchange *x)
+{
+    slu_timer_init(&x->timer, x->station->worker->loop, patience_ends, x);
+    return slu_timer_set(&x->timer, WAIT_MS);
+}
+
+struct slu_letter *slu_record_ask(struct slu_exchange *x)
+{
+    x->letter = letter_new(x, false);
+    x->asks = x->letter && set_patience(x);
+    if (x->asks)
+        return x->letter;
+    slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
+    return NULL;
+}
+
+enum slu_step slu_record_unasked(struct slu_exchange *x)
+{
+    slu_mem_free(x->letter);
+    x->letter = NULL;
+    return slu_exchange_fail(x, SLU_FAULT_UNAVAILABLE, "", "the journal cannot be read now");
+}
+
+/* The key */
+
+/* RFC 8941 §3.3.3: a string in quotes of printable ASCII, with \" and \\ alone escaped. */
+static bool read_string(struct slu_arena *arena, struct slu_str field, struct slu_str *ret_text)
+{
+    char *text = slu_arena_get(arena, field.n + 1);
+    size_t n = 0;
+
+    if (!text || field.n < 2 || field.p[0] != '"' || field.p[field.n - 1] != '"')
+        return false;
+    for (size_t i = 1; i + 1 < field.n; i++) {
+        char c = field.p[i];
+
+        if (c == '\\') {
+            if (++i + 1 >= field.n || (field.p[i] != '"' && field.p[i] != '\\'))
+                return false;
+            c = field.p[i];
+        } else if (c == '"' || c < 0x20 || c > 0x7e) {
+            return false;
+        }
+        text[n++] = c;
+    }
+    *ret_text = (struct slu_str){text, n};
+    return n > 0 && n <= KEY_MOST;
+}
+
+static bool refuse_key(struct slu_exchange *x, enum slu_fault_kind kind, const char *words)
+{
+    slu_exchange_fail(x, kind, "idempotency-key", "%s", words);
+    return false;
+}
+
+bool slu_record_read_key(struct slu_exchange *x)
+{
+    const struct slu_headers *headers = &x->request->headers;
+    struct slu_str name = SLU_STR("idempotency-key");
+    size_t count = slu_headers_count(headers, name);
+
+    if (!count)
+        return true;
+    if (!x->has_operation || !slu_operation_writes(x->operation))
+        return true; /* reads need none */
+    if (count > 1)
+        return refuse_key(x, SLU_FAULT_BAD_PARAMETER, "Idempotency-Key is given twice");
+    if (!read_string(x->arena, slu_headers_value(headers, name), &x->key))
+        return refuse_key(x, SLU_FAULT_BAD_PARAMETER,
+                          "Idempotency-Key is one string in quotes, of 1 to 255 printable ASCII "
+                          "characters: Idempotency-Key: \"8e03978e-40d5\"");
+    if (!x->station->worker->gateway->journal)
+        return refuse_key(x, SLU_FAULT_NOT_IMPLEMENTED,
+                          "this gateway keeps no journal, so it cannot honour an Idempotency-Key; "
+                          "configure \"store\"");
+    return true;
+}
+
+/* The record */
+
+bool slu_record_digest(struct slu_exchange *x)
+{
+    char *hex = slu_arena_get(x->arena, SLU_SHA256_HEX);
+    struct slu_buf text;
+    bool good;
+
+    slu_buf_init(&text, 0);
+    good = hex && (!x->canonical || slu_json_write_sorted(x->arena, &text, x->canonical)) &&
+           !text.failed && slu_sha256_hex(slu_buf_str(&text), hex);
+    if (good) {
+        x->digest = (struct slu_str){hex, SLU_SHA256_HEX};
+        x->request_text = slu_arena_str(x->arena, slu_buf_str(&text));
+    }
+    slu_buf_done(&text);
+    return good && x->request_text.p;
+}
+
+static struct slu_str targets_of(struct slu_exchange *x)
+{
+    struct slu_str names = SLU_STR("");
+
+    if (x->target)
+        return x->target->name;
+    for (size_t i = 0; i < x->job_count; i++)
+        names = slu_arena_printf(x->arena, "%.*s%s%.*s", SLU_FMT(names), i ? "\n" : "",
+                                 SLU_FMT(x->jobs[i]->target->name));
+    return names;
+}
+
+static struct slu_str scope_of(struct slu_exchange *x)
+{
+    if (x->door)
+        return slu_arena_printf(x->arena, "door %.*s %s",
+                                SLU_FMT(slu_table_dialect(x->door->table)),
+                                slu_operation_name(x->operation));
+    return slu_arena_printf(x->arena, "%.*s %.*s", SLU_FMT(x->request->method),
+                            SLU_FMT(x->request->path));
+}
+
+static struct slu_record record_of(struct slu_exchange *x)
+{
+    return (struct slu_record){
+        .id = x->id,
+        .caller = x->caller->name,
+        .scope = scope_of(x),
+        .key = x->key,
+        .digest = x->digest.p ? x->digest : SLU_STR(""),
+        .targets = targets_of(x),
+        .operation = slu_str_of(slu_operation_name(x->operation)),
+        .flow_log_id = x->flow_log_id,
+        .request = x->request_text.p ? x->request_text : SLU_STR("null"),
+        .attempts = 1, /* from here on it may have been sent */
+        .state = SLU_RECORD_RUNNING,
+        .created_ms = slu_clock_real_ms(),
+        .updated_ms = slu_clock_real_ms(),
+    };
+}
+
+/* Whether the flow log can be sent at all: what is not valid is not recorded. */
+static bool try_create(struct slu_exchange *x)
+{
+    struct slu_job *job = x->job, *trial;
+
+    if (!job || job->operation != SLU_OP_CREATE || job->target->memory)
+        return true;
+    trial = slu_job_new(x->station, x->arena, job->target, job->operation, &x->mistakes,
+                        &x->trial_losses);
+    if (!trial)
+        return slu_fault_memory(&x->fault);
+    slu_losses_init(&x->trial_losses, x->arena, x->lenient);
+    trial->request_id = x->id;
+    trial->dry_run = true;
+    trial->canonical = job->canonical;
+    trial->over = slu_job_ignore;
+    slu_job_start(trial);
+    slu_job_done(trial);
+    if (trial->fault.kind != SLU_FAULT_NONE)
+        slu_fault_set(&x->fault, trial->fault.kind, trial->fault.place, "%s", trial->fault.words);
+    return trial->fault.kind == SLU_FAULT_NONE;
+}
+
+static bool is_journalled(const struct slu_exchange *x)
+{
+    return x->station->worker->gateway->journal && x->has_operation &&
+           slu_operation_writes(x->operation) && !x->dry_run && x->caller;
+}
+
+static enum slu_step begin(struct slu_exchange *x)
+{
+    struct slu_record record;
+
+    if (!try_create(x))
+        return slu_exchange_fail(x, SLU_FAULT_INTERNAL, "", "the flow log cannot be sent");
+    record = record_of(x);
+    x->letter = letter_new(x, true);
+    if (x->arena->failed || !x->letter || !set_patience(x))
+        return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
+    if (!slu_journal_begin(x->letter->journal, &record, slu_record_answered, x->letter,
+                           &x->fault)) {
+        slu_mem_free(x->letter);
+        x->letter = NULL;
+        return slu_exchange_fail(x, SLU_FAULT_UNAVAILABLE, "", "the write cannot be recorded");
+    }
+    return STEP_WAIT;
+}
+
+/* The first answer again, or why not. */
+static enum slu_step repeat(struct slu_exchange *x, const struct slu_record *first)
+{
+    if (!slu_str_eq(first->digest, x->digest))
+        return slu_exchange_fail(x, SLU_FAULT_KEY_REUSED, "idempotency-key",
+                                 "another request was sent with this Idempotency-Key before; use a "
+                                 "new key, or send the same request");
+    x->operation_id = slu_arena_str(x->arena, first->id);
+    if (first->state == SLU_RECORD_RUNNING)
+        return slu_exchange_fail(x, SLU_FAULT_IN_PROGRESS, "idempotency-key",
+                                 "the first request with this Idempotency-Key is still running: "
+                                 "operation %.*s",
+                                 SLU_FMT(first->id));
+    x->replayed = true;
+    x->response.status = (int)first->status;
+    x->response.body = slu_arena_str(x->arena, first->body);
+    x->replayed_headers = slu_arena_str(x->arena, first->headers);
+    return STEP_REPLY;
+}
+
+static enum slu_step begun(struct slu_exchange *x)
+{
+    const struct slu_journal_reply *told = x->told;
+
+    switch (told->outcome) {
+    case SLU_JOURNAL_DONE:
+        x->recorded = true;
+        x->operation_id = x->id;
+        if (x->gone)
+            return slu_exchange_fail(x, SLU_FAULT_TIMEOUT, "", "the caller left");
+        return STEP_WORK;
+    case SLU_JOURNAL_EXISTS:
+        slu_must(told->count == 1);
+        return repeat(x, &told->records[0]);
+    case SLU_JOURNAL_NONE:
+    case SLU_JOURNAL_FAILED:
+        break;
+    }
+    return slu_exchange_fail(x, SLU_FAULT_UNAVAILABLE, "",
+                             "the write cannot be recorded, so nothing was sent: %s",
+                             told->fault.words);
+}
+
+enum slu_step slu_record_begin(struct slu_exchange *x)
+{
+    enum slu_step next;
+
+    if (!x->asks && !is_journalled(x))
+        return STEP_WORK;
+    if (x->told) {
+        next = x->asks ? slu_operations_told(x) : begun(x);
+        slu_record_leave(x);
+        return next;
+    }
+    if (x->letter && (x->out_of_patience || x->station->worker->ending)) {
+        slu_record_leave(x);
+        return slu_exchange_fail(x, SLU_FAULT_UNAVAILABLE, "", "the journal takes too long%s",
+                                 x->asks ? "" : ", so nothing was sent");
+    }
+    return x->letter ? STEP_WAIT : begin(x);
+}
+
+/* The end */
+
+/* Without an effect, and worth another try or a mended request: the key is not bound. */
+static bool binds_nothing(const struct slu_exchange *x)
+{
+    bool acted = false, refused = false;
+
+    for (size_t i = 0; i < x->job_count; i++) {
+        acted = acted || x->jobs[i]->acted;
+        refused = refused || x->jobs[i]->outcome.kind != SLU_FAULT_NONE;
+    }
+    if (acted || x->fault.kind == SLU_FAULT_NONE)
+        return false;
+    return !refused || slu_fault_retryable(x);
+}
+
+/* Nobody knows whether a write took effect. */
+static bool is_unknown(const struct slu_exchange *x)
+{
+    const struct slu_job *job = x->job;
+
+    return job && job->acted && job->fault.kind != SLU_FAULT_NONE && !job->looking &&
+           job->result.sent == SLU_SENT_PERHAPS;
+}
+
+static struct slu_str headers_text(struct slu_exchange *x)
+{
+    struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
+    struct slu_str text = SLU_STR_NONE;
+    struct slu_buf out;
+
+    for (size_t i = 0; i < x->response.headers.count; i++) {
+        const struct slu_header *header = &x->response.headers.items[i];
+
+        if (!slu_str_is(header->name, "x-request-id"))
+            slu_value_put(document, header->name, slu_value_string(x->arena, header->value));
+    }
+    if (!document || x->arena->failed)
+        return SLU_STR("{}");
+    slu_buf_init(&out, 0);
+    slu_json_write(&out, document);
+    if (!out.failed)
+        text = slu_arena_str(x->arena, slu_buf_str(&out));
+    slu_buf_done(&out);
+    return text.p ? text : SLU_STR("{}");
+}
+
+static bool settle(struct slu_exchange *x)
+{
+    struct slu_record record = {.id = x->id, .updated_ms = slu_clock_real_ms(), .attempts = 1};
+    struct slu_fault fault = {0};
+
+    record.state = x->fault.kind == SLU_FAULT_NONE ? SLU_RECORD_SUCCEEDED
+                   : is_unknown(x)                 ? SLU_RECORD_UNKNOWN
+                                                   : SLU_RECORD_FAILED;
+    record.flow_log_id = x->flow_log_id;
+    record.status = x->response.status;
+    record.headers = headers_text(x);
+    record.body = x->response.body.p ? x->response.body : SLU_STR("");
+    x->letter = letter_new(x, false);
+    if (x->letter && set_patience(x) &&
+        slu_journal_settle(x->letter->journal, &record, binds_nothing(x), slu_record_answered,
+                           x->letter, &fault))
+        return true;
+    slu_log(SLU_LOG_ERROR, "journal", "the end of operation %.*s is not recorded: %s",
+            SLU_FMT(x->id), fault.words);
+    slu_mem_free(x->letter);
+    x->letter = NULL;
+    return false;
+}
+
+/* What the caller hears is on the disk, or the disk has had its time. */
+enum slu_step slu_record_end(struct slu_exchange *x)
+{
+    if (!x->recorded)
+        return STEP_CLOSE;
+    if (!x->settling) {
+        x->settling = true;
+        x->out_of_patience = false;
+        return settle(x) ? STEP_WAIT : STEP_CLOSE;
+    }
+    if (x->letter && !x->out_of_patience && !x->station->worker->ending)
+        return STEP_WAIT;
+    if (x->told && x->told->outcome == SLU_JOURNAL_FAILED)
+        slu_log(SLU_LOG_ERROR, "journal", "the end of operation %.*s is not recorded: %s",
+                SLU_FMT(x->id), x->told->fault.words);
+    slu_record_leave(x);
+    return STEP_CLOSE;
+}
+
+/* The head fields of an answer that is given again. */
+bool slu_record_replay(struct slu_exchange *x)
+{
+    struct slu_mistakes unread;
+    struct slu_value *headers;
+    bool good;
+
+    slu_mistakes_init(&unread, x->arena);
+    headers = slu_json_read(x->arena, x->replayed_headers, (struct slu_json_limits){0}, &unread);
+    good = headers != NULL;
+    if (headers)
+        slu_value_each (header, headers)
+            good =
+                good && slu_headers_add(x->arena, &x->response.headers, header->name, header->text);
+    return good && slu_headers_add(x->arena, &x->response.headers, SLU_STR("idempotent-replayed"),
+                                   SLU_STR("true"));
+}
