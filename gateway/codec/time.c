@@ -291,10 +291,11 @@ void slu_time_basic(int64_t unix_s, char out[SLU_TIME_BASIC])
     slu_must(put_moment(basic, &moment, out) == SLU_TIME_BASIC);
 }
 
+static const char days[] = "SunMonTueWedThuFriSat";
+static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
 void slu_time_imf(int64_t unix_s, char out[SLU_TIME_IMF])
 {
-    static const char days[] = "SunMonTueWedThuFriSat";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     int weekday;
     struct moment moment = moment_of(unix_s, &weekday);
     const int *part = moment.part;
@@ -318,5 +319,105 @@ bool slu_time_to_unix(struct slu_str text, int64_t *ret_unix_s)
         return false;
     *ret_unix_s = days_from(part[YEAR], part[MONTH], part[DAY]) * DAY_SECONDS + part[HOUR] * 3600 +
                   part[MINUTE] * 60 + part[SECOND];
+    return true;
+}
+
+/* ---- HTTP-date */
+
+/* '#' stands for any character; what it is, the reading of the number or name says. */
+static bool like(struct slu_str text, const char *form)
+{
+    size_t i = 0;
+
+    while (i < text.n && form[i] && (form[i] == '#' || form[i] == text.p[i]))
+        i++;
+    return i == text.n && !form[i];
+}
+
+/* The place of a name of three letters in its list. */
+static bool take_name(const char *names, size_t count, const char *name, int *ret_index)
+{
+    for (size_t i = 0; i < count; i++)
+        if (memcmp(names + 3 * i, name, 3) == 0) {
+            *ret_index = (int)i;
+            return true;
+        }
+    return false;
+}
+
+/* The parts of a date, each where it stands in the text. */
+static bool put_together(const char *year, const char *month, const char *day, const char *clock,
+                         int64_t *ret_unix_s)
+{
+    char text[SLU_TIME_EXTENDED];
+    int index;
+
+    if (!take_name(months, 12, month, &index))
+        return false;
+    memcpy(text, "YYYY-MM-DDThh:mm:ssZ", sizeof(text));
+    memcpy(text, year, 4);
+    put_number(text + 5, 2, index + 1);
+    memcpy(text + 8, day, 2);
+    memcpy(text + 11, clock, 8);
+    return slu_time_to_unix((struct slu_str){text, sizeof(text)}, ret_unix_s);
+}
+
+static bool read_asctime(struct slu_str text, int64_t *ret_unix_s)
+{
+    char day[2] = {text.p[5], text.p[6]};
+
+    if (day[0] == ' ')
+        day[0] = '0';
+    return put_together(text.p + 17, text.p + 1, day, text.p + 8, ret_unix_s);
+}
+
+/* The latest year with these digits that is not more than 50 years ahead. */
+static bool read_rfc850(struct slu_str text, int64_t now_s, int64_t *ret_unix_s)
+{
+    int weekday, now = moment_of(now_s, &weekday).part[YEAR], year;
+    struct slu_str digits = {text.p + 9, 2};
+    char whole[4];
+
+    if (!take_number(&digits, 2, &year))
+        return false;
+    year += now / 100 * 100 + 100;
+    while (year > now + 50)
+        year -= 100;
+    put_number(whole, 4, year);
+    return put_together(whole, text.p + 5, text.p + 2, text.p + 12, ret_unix_s);
+}
+
+static bool take_weekday(struct slu_str *text, int *ret_weekday, bool *ret_whole)
+{
+    static const char *const endings[] = {"day", "day", "sday", "nesday", "rsday", "day", "urday"};
+
+    if (text->n < 3 || !take_name(days, 7, text->p, ret_weekday))
+        return false;
+    text->p += 3;
+    text->n -= 3;
+    *ret_whole = take(text, slu_str_of(endings[*ret_weekday]));
+    return true;
+}
+
+bool slu_time_http(struct slu_str text, int64_t now_s, int64_t *ret_unix_s)
+{
+    int told, weekday;
+    int64_t unix_s;
+    bool whole, good = false;
+
+    if (!take_weekday(&text, &told, &whole))
+        return false;
+    if (whole)
+        good = like(text, ", ##-###-## ##:##:## GMT") && read_rfc850(text, now_s, &unix_s);
+    else if (like(text, ", ## ### #### ##:##:## GMT"))
+        good = put_together(text.p + 9, text.p + 5, text.p + 2, text.p + 14, &unix_s);
+    else if (like(text, " ### ## ##:##:## ####"))
+        good = read_asctime(text, &unix_s);
+    if (!good)
+        return false;
+    (void)moment_of(unix_s, &weekday);
+    if (weekday != told)
+        return false;
+    *ret_unix_s = unix_s;
     return true;
 }

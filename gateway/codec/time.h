@@ -30,5 +30,8 @@ void slu_time_basic(int64_t unix_s, char out[SLU_TIME_BASIC]);
 void slu_time_imf(int64_t unix_s, char out[SLU_TIME_IMF]);
 /* Either of the first two forms back to Unix seconds. */
 SLU_NODISCARD bool slu_time_to_unix(struct slu_str text, int64_t *ret_unix_s);
+/* An HTTP-date in any of its three forms (RFC 9110 §5.6.7); the day of the week must be right.
+ * `now_s` decides the century of the form that has two digits for the year. */
+SLU_NODISCARD bool slu_time_http(struct slu_str text, int64_t now_s, int64_t *ret_unix_s);
 
 #endif

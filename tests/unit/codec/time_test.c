@@ -223,6 +223,68 @@ static void survives_failing_allocations(void **state)
     assert_int_equal(test_every_allocation(read_once, NULL), 1);
 }
 
+static const struct {
+    const char *text;
+    int64_t unix_s;
+} http_dates[] = {
+    /* the three of RFC 9110 §5.6.7 */
+    {"Sun, 06 Nov 1994 08:49:37 GMT", 784111777},
+    {"Sunday, 06-Nov-94 08:49:37 GMT", 784111777},
+    {"Sun Nov  6 08:49:37 1994", 784111777},
+    {"Thu, 01 Jan 1970 00:00:00 GMT", 0},
+    {"Wed, 31 Dec 1969 23:59:59 GMT", -1},
+    {"Thu, 29 Feb 2024 12:00:00 GMT", 1709208000},
+    {"Thu Feb 29 12:00:00 2024", 1709208000},
+    {"Wednesday, 01-Jan-76 00:00:00 GMT", 3345062400}, /* fifty years ahead */
+    {"Saturday, 01-Jan-77 00:00:00 GMT", 220924800},   /* more than that: in the past */
+    {"Fri, 31 Dec 9999 23:59:59 GMT", 253402300799},
+};
+static const char *const no_http_dates[] = {
+    "",
+    "S",
+    "Sun",
+    "Mon, 06 Nov 1994 08:49:37 GMT", /* it was a Sunday */
+    "Sun, 6 Nov 1994 08:49:37 GMT",
+    "Sun,  6 Nov 1994 08:49:37 GMT",
+    "Sun, 06 nov 1994 08:49:37 GMT",
+    "sun, 06 Nov 1994 08:49:37 GMT",
+    "Sun, 06 Nov 1994 08:49:37 UTC",
+    "Sun, 06 Nov 1994 08:49:37 GMT ",
+    "Sun, 06 Nov 1994 08:49:37",
+    "Sun, 06 Nov 1994 24:49:37 GMT",
+    "Sun, 31 Nov 1994 08:49:37 GMT",
+    "Sun, +6 Nov 1994 08:49:37 GMT",
+    "Sun, 06-Nov-94 08:49:37 GMT",
+    "Sunday, 06 Nov 1994 08:49:37 GMT",
+    "Sunday, 06-Nov-9x 08:49:37 GMT",
+    "Sunday Nov  6 08:49:37 1994",
+    "Sun Nov 06 08:49 1994",
+    "Thu, 29 Feb 2023 12:00:00 GMT",
+};
+static void test_http_dates(void **state)
+{
+    static const int64_t now = 1767225600; /* 2026-01-01 */
+    int64_t unix_s;
+
+    (void)state;
+    for (size_t i = 0; i < SLU_COUNT(http_dates); i++) {
+        if (!slu_time_http(slu_str_of(http_dates[i].text), now, &unix_s))
+            fail_msg("refused: %s", http_dates[i].text);
+        assert_int_equal(unix_s, http_dates[i].unix_s);
+    }
+    for (size_t i = 0; i < SLU_COUNT(no_http_dates); i++)
+        if (slu_time_http(slu_str_of(no_http_dates[i]), now, &unix_s))
+            fail_msg("taken: %s", no_http_dates[i]);
+    assert_false(slu_time_http(SLU_STR_NONE, now, &unix_s));
+    for (int64_t at = -5000000000; at < 250000000000; at += 86399 * 997) {
+        char text[SLU_TIME_IMF];
+
+        slu_time_imf(at, text);
+        assert_true(slu_time_http((struct slu_str){text, sizeof(text)}, now, &unix_s));
+        assert_int_equal(unix_s, at);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +295,7 @@ int main(void)
         cmocka_unit_test(calendar_agrees_with_libc),
         cmocka_unit_test(known_forms),
         cmocka_unit_test(survives_failing_allocations),
+        cmocka_unit_test(test_http_dates),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
