@@ -145,6 +145,7 @@ void slu_errors_read(const struct slu_table *table, enum slu_operation operation
     for (size_t i = 0; i < table->error_count && !row; i++)
         if (row_fits(&table->errors[i], operation, status, &said))
             row = &table->errors[i];
+    outcome->listed = row != NULL;
     outcome->kind = row ? row->is : kind_by_status(status);
     outcome->retry = row ? row->retry : slu_fault_info(outcome->kind)->retry;
     if (row && row->pointer.p)

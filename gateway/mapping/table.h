@@ -201,6 +201,7 @@ SLU_NODISCARD bool slu_table_write_request(const struct slu_table *table,
 struct slu_outcome {
     enum slu_fault_kind kind; /* NONE: success */
     enum slu_retry retry;
+    bool listed;                 /* an error row knows this answer; else it is the status' kind */
     uint32_t retry_after_ms;     /* 0 = not told */
     struct slu_value *flow_log;  /* canonical, on success of create, get, update … */
     struct slu_value *flow_logs; /* array, on success of list */
