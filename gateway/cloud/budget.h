@@ -1,0 +1,29 @@
+/*
+ * One budget for the memory of all bodies in flight, over all workers: what does not fit is refused
+ * at once, before it is read. Thread-safe, without a lock.
+ */
+#ifndef SLU_CLOUD_BUDGET_H
+#define SLU_CLOUD_BUDGET_H
+
+#include "base/mem.h"
+
+#include <stdint.h>
+
+struct slu_budget;
+
+SLU_NODISCARD struct slu_budget *slu_budget_new(uint64_t most_bytes);
+/* All must have been given back. */
+void slu_budget_free(struct slu_budget *budget);
+SLU_AUTO_DEFINE(slu_budget)
+
+/* False, and nothing is taken, when it does not fit. */
+SLU_NODISCARD bool slu_budget_take(struct slu_budget *budget, uint64_t bytes);
+void slu_budget_give(struct slu_budget *budget, uint64_t bytes);
+
+struct slu_budget_view {
+    uint64_t most_bytes, used_bytes;
+    uint64_t refused; /* ever */
+};
+struct slu_budget_view slu_budget_look(const struct slu_budget *budget);
+
+#endif
