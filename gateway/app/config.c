@@ -322,7 +322,13 @@ static void load_process(struct slu_load *load)
         .idle_timeout_ms = limit(limits, "idle_timeout_ms"),
         .write_timeout_ms = limit(limits, "write_timeout_ms"),
         .wait_most_s = limit(limits, "wait_most_s"),
+        .body_memory_bytes =
+            (uint64_t)slu_setting_number(slu_settings_limits, limits, "body_memory_bytes"),
     };
+    if (catalog->limits.body_memory_bytes < catalog->limits.body_bytes)
+        slu_load_mistake(load, (struct slu_spot){.pointer = SLU_STR("/limits/body_memory_bytes")},
+                         "there must be room for one body: limits.body_bytes is %u",
+                         catalog->limits.body_bytes);
     catalog->workers = (uint32_t)slu_ours_int(load->root, "workers", count_cpus());
     catalog->log_level = SLU_LOG_INFO;
     if (json_string_length(json_object_get(log, "level")) &&

@@ -379,9 +379,21 @@ static void load_cloud(struct slu_load *load, struct slu_spot spot, struct slu_t
 /* The memory cloud is no one's API: what leads to a cloud would be ignored, so it is refused. */
 static void load_memory(struct slu_load *load, struct slu_spot spot, struct slu_target *target)
 {
-    static const char *const foreign[] = {
-        "endpoint", "credentials",        "parameters",         "transport", "proxy",
-        "ca",       "client_certificate", "connect_timeout_ms", "insecure",  "reply"};
+    static const char *const foreign[] = {"endpoint",
+                                          "credentials",
+                                          "parameters",
+                                          "transport",
+                                          "proxy",
+                                          "ca",
+                                          "client_certificate",
+                                          "connect_timeout_ms",
+                                          "insecure",
+                                          "reply",
+                                          "queue",
+                                          "rate_per_s",
+                                          "burst",
+                                          "retries",
+                                          "breaker"};
 
     target->memory = true;
     target->credentials.scheme_index = -1;
@@ -398,6 +410,33 @@ static uint32_t number(struct slu_spot spot, const char *name)
     return (uint32_t)slu_setting_number(slu_settings_target, spot.value, name);
 }
 
+static uint32_t of_breaker(const json_t *breaker, const char *name)
+{
+    return (uint32_t)slu_setting_number(slu_settings_breaker, breaker, name);
+}
+
+/* What keeps the callers from asking too much of it, and it from keeping them too long. */
+static void load_guards(struct slu_load *load, struct slu_spot spot, struct slu_target *target)
+{
+    const json_t *breaker = json_object_get(spot.value, "breaker");
+    struct slu_spot burst = slu_spot_member(load, spot, "burst");
+
+    target->max_in_flight = number(spot, "max_in_flight");
+    target->queue = number(spot, "queue");
+    target->rate_per_s = number(spot, "rate_per_s");
+    target->burst = burst.value ? number(spot, "burst") : target->rate_per_s;
+    target->retries = number(spot, "retries");
+    target->breaker = (struct slu_breaker_conf){
+        .failure_percent = of_breaker(breaker, "failure_percent"),
+        .window_s = of_breaker(breaker, "window_s"),
+        .least_calls = of_breaker(breaker, "least_calls"),
+        .slow_ms = of_breaker(breaker, "slow_ms"),
+        .open_ms = of_breaker(breaker, "open_ms"),
+    };
+    if (burst.value && !target->rate_per_s)
+        slu_load_mistake(load, burst, "without rate_per_s this has no effect");
+}
+
 static void load_target(struct slu_load *load, struct slu_spot spot, const char *name,
                         struct slu_target *target)
 {
@@ -410,7 +449,7 @@ static void load_target(struct slu_load *load, struct slu_spot spot, const char 
     target->connect_timeout_ms = number(spot, "connect_timeout_ms");
     target->timeout_ms = number(spot, "timeout_ms");
     target->total_timeout_ms = number(spot, "total_timeout_ms");
-    target->max_in_flight = number(spot, "max_in_flight");
+    load_guards(load, spot, target);
     target->reply_bytes = number(spot, "reply_bytes");
     target->settle_ms = number(spot, "settle_ms");
     target->quota = number(spot, "quota");

@@ -2,7 +2,9 @@
 #include "app/settings.h"
 
 #include "app/config.h"
+#include "cloud/breaker.h"
 #include "cloud/memory.h"
+#include "cloud/retry.h"
 #include "model/flow_log.h"
 
 #define TEXT   .type = SLU_SHAPE_STRING, .min = 1
@@ -101,6 +103,15 @@ static const struct slu_setting client_certificate[] = {
     {.name = NULL},
 };
 
+const struct slu_setting slu_settings_breaker[] = {
+    {.name = "failure_percent", NUMBER, .min = 0, .max = 100, .number = 50, .unit = "%", .help = "it opens when so many of the calls in the window failed: no connection, no answer in time, a broken or unreadable one, 502, 503, 504. 0: never. What the cloud refuses or throttles is no failure"},
+    {.name = "window_s", NUMBER, .min = 1, .max = SLU_BREAKER_WINDOW_MOST, .number = 10, .unit = "s", .help = "the last seconds that are weighed"},
+    {.name = "least_calls", NUMBER, .min = 1, .max = MILLION, .number = 20, .unit = "calls", .help = "fewer in the window say nothing"},
+    {.name = "slow_ms", NUMBER, .min = 0, .max = MILLION, .number = 10000, .unit = "ms", .help = "a call that took this long counts as failed. 0: none does"},
+    {.name = "open_ms", NUMBER, .min = 1, .max = 60000, .number = 5000, .unit = "ms", .help = "how long calls are refused before one is let through to probe; doubled, up to a minute, each time a probe fails, and jittered"},
+    {.name = NULL},
+};
+
 const struct slu_setting slu_settings_target[] = {
     {.name = "dialect", TEXT, .required = true, .help = "the API it speaks, by the name of its mapping table; \"memory\" is the built-in memory cloud, which has no endpoint, credentials or parameters"},
     {.name = "endpoint", TEXT, .help = "https://host[:port][/path]; the path precedes the table's paths; http:// for loopback hosts only, unless insecure. Required but for memory"},
@@ -111,7 +122,12 @@ const struct slu_setting slu_settings_target[] = {
     {.name = "connect_timeout_ms", NUMBER, .min = 1, .max = MILLION, .number = 3000, .unit = "ms", .help = "for name look-up, TCP and TLS together"},
     {.name = "timeout_ms", NUMBER, .min = 1, .max = MILLION, .number = 15000, .unit = "ms", .help = "for one attempt"},
     {.name = "total_timeout_ms", NUMBER, .min = 1, .max = MILLION, .number = 12000, .unit = "ms", .help = "for all attempts and look-ups of one request together; it ends an attempt too"},
-    {.name = "max_in_flight", NUMBER, .min = 1, .max = 65535, .number = 64, .help = "requests to this target at the same time"},
+    {.name = "max_in_flight", NUMBER, .min = 1, .max = 65535, .number = 64, .help = "requests to this target at the same time, all workers together"},
+    {.name = "queue", NUMBER, .min = 0, .max = 65535, .number = 1024, .unit = "requests", .help = "how many may wait for one of those places; beyond it they are refused at once, as unavailable"},
+    {.name = "rate_per_s", NUMBER, .min = 0, .max = 100000, .number = 0, .unit = "requests a second", .help = "the rate that is kept to; set it below the cloud's own. 0: any"},
+    {.name = "burst", NUMBER, .min = 1, .max = 100000, .fallback = "a second's worth of rate_per_s", .unit = "requests", .help = "so many may go at once after a rest; needs rate_per_s"},
+    {.name = "retries", NUMBER, .min = 0, .max = SLU_RETRY_MOST - 1, .number = SLU_RETRY_MOST - 1, .help = "how often a call is repeated where that is harmless; all repetitions together stay below a tenth of the calls"},
+    {.name = "breaker", OBJECT, .members = slu_settings_breaker, .help = "calls to a target that fails are refused at once instead"},
     {.name = "reply_bytes", NUMBER, .min = 1024, .max = 64 << 20, .number = 1 << 20, .unit = "bytes", .help = "the largest reply that is read, head and body together"},
     {.name = "transport", .type = SLU_SHAPE_STRING, .words = transport_words, .fallback = "own, or curl where a proxy is set", .help = "the HTTP client: own (HTTP/1.1) or curl (proxies, HTTP/2)"},
     {.name = "proxy", TEXT, .fallback = "none; the environment's proxies are not used", .help = "http://host:port of an egress proxy; needs the transport curl"},
@@ -146,6 +162,7 @@ static const struct slu_setting door[] = {
 
 const struct slu_setting slu_settings_limits[] = {
     {.name = "body_bytes", NUMBER, .min = 64, .max = 16 << 20, .number = 65536, .unit = "bytes", .restart = true, .help = "the largest body of a caller's request"},
+    {.name = "body_memory_bytes", NUMBER, .min = 65536, .max = INT64_C(1) << 36, .number = 64 << 20, .unit = "bytes", .restart = true, .help = "memory for the bodies of all requests together; beyond it they are refused at once, as unavailable. At least body_bytes"},
     {.name = "connections", NUMBER, .min = 0, .max = MILLION, .restart = true, .fallback = "0: a little less than half of the descriptor limit", .help = "callers' connections, all workers together"},
     {.name = "request_bytes", NUMBER, .min = 65536, .max = 256 << 20, .number = 6 << 20, .unit = "bytes", .restart = true, .help = "memory that one request may use; keep it above four times reply_bytes"},
     {.name = "head_timeout_ms", NUMBER, .min = 10, .max = MILLION, .number = 10000, .unit = "ms", .restart = true, .help = "until a request's head is complete"},

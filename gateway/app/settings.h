@@ -30,8 +30,8 @@ struct slu_setting {
     const char *help;
 };
 
-extern const struct slu_setting slu_settings[], slu_settings_target[], slu_settings_limits[],
-    slu_settings_log[], slu_settings_store[];
+extern const struct slu_setting slu_settings[], slu_settings_breaker[], slu_settings_limits[],
+    slu_settings_log[], slu_settings_store[], slu_settings_target[];
 
 /* The shape of a whole configuration, in the arena; NULL when that is spent. */
 SLU_NODISCARD const struct slu_shape *slu_settings_shape(struct slu_arena *arena);

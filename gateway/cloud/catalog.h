@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "cloud/breaker.h"
 #include "mapping/table.h"
 #include "model/flow_log.h"
 #include "sign/sign.h"
@@ -59,7 +60,11 @@ struct slu_target {
     bool curl;                                                /* transport */
     const char *ca, *client_certificate, *client_key, *proxy; /* or NULL */
     uint32_t connect_timeout_ms, timeout_ms, total_timeout_ms;
-    uint32_t max_in_flight, reply_bytes;
+    uint32_t max_in_flight, queue; /* all workers together */
+    uint32_t rate_per_s, burst;    /* 0: any rate */
+    uint32_t retries;              /* of one native call */
+    struct slu_breaker_conf breaker;
+    uint32_t reply_bytes;
     uint32_t settle_ms; /* memory: how long a change goes on behind its reply */
     uint32_t quota;     /* memory: how many flow logs there may be */
     const struct slu_alias *resources, *destinations;
@@ -102,7 +107,8 @@ struct slu_limits {
     uint32_t connections;   /* all workers together; 0 = a little less than half of RLIMIT_NOFILE */
     uint32_t request_bytes; /* memory one request may use; default 1 MiB */
     uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
-    uint32_t wait_most_s; /* the longest Prefer: wait */
+    uint32_t wait_most_s;       /* the longest Prefer: wait */
+    uint64_t body_memory_bytes; /* all bodies in flight together */
 };
 
 /* Where writes are journalled; both NULL: nowhere. Taken at the start. */

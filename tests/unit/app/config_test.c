@@ -30,7 +30,8 @@ static const char example[] =
     "                'resource_id':'05c4052d-8d14-488f-aa00-19fea5a25fde'}},"
     "   'destinations':{'security':{'type':'lts','group':'05c4052d-8d14-488f-aa00-19fea5a25fdd',"
     "                   'stream':'a9d7dee7-37d2-4cba-a208-a016252aaa63'}},"
-    "   'connect_timeout_ms':3000,'timeout_ms':15000,'max_in_flight':64},"
+    "   'connect_timeout_ms':3000,'timeout_ms':15000,'max_in_flight':64,"
+    "   'queue':5,'rate_per_s':9,'retries':1,'breaker':{'failure_percent':0}},"
     "  'otc-router':{'dialect':'otc-er','endpoint':'https://er.eu-de.otc.t-systems.com:8443/pre/',"
     "   'parameters':{'project_id':'0605767a9980d5762fbcc00b3537e757',"
     "                 'er_id':'a43c55e9-4911-4030-90e1-5c2bf6ae6fe2'},"
@@ -210,6 +211,28 @@ static void check_targets(const struct slu_catalog *catalog)
     assert_int_equal(ali->settle_ms, 400);
 }
 
+static void check_guards(const struct slu_catalog *catalog)
+{
+    const struct slu_target *otc = slu_catalog_target(catalog, SLU_STR("otc-prod"));
+    const struct slu_target *ali = slu_catalog_target(catalog, SLU_STR("ali-prod"));
+
+    assert_int_equal(otc->queue, 5);
+    assert_int_equal(otc->rate_per_s, 9);
+    assert_int_equal(otc->burst, 9);
+    assert_int_equal(otc->retries, 1);
+    assert_int_equal(otc->breaker.failure_percent, 0);
+    assert_int_equal(otc->breaker.window_s, 10);
+    assert_int_equal(ali->max_in_flight, 64);
+    assert_int_equal(ali->queue, 1024);
+    assert_int_equal(ali->rate_per_s, 0);
+    assert_int_equal(ali->retries, 2);
+    assert_int_equal(ali->breaker.failure_percent, 50);
+    assert_int_equal(ali->breaker.least_calls, 20);
+    assert_int_equal(ali->breaker.slow_ms, 10000);
+    assert_int_equal(ali->breaker.open_ms, 5000);
+    assert_int_equal(catalog->limits.body_memory_bytes, 64 << 20);
+}
+
 static void check_user(const struct slu_catalog *catalog)
 {
     const struct slu_target *target = slu_catalog_target(catalog, SLU_STR("otc-user"));
@@ -248,6 +271,7 @@ static void test_example(void **state)
     tell(&mistakes);
     assert_non_null(catalog);
     check_targets(catalog);
+    check_guards(catalog);
     check_user(catalog);
     assert_int_equal(catalog->listener_count, 2);
     assert_string_equal(catalog->listeners[0].address, "127.0.0.1:8080");
@@ -374,6 +398,17 @@ static const struct {
     {NET "/timeout_ms", "-1", NET "/timeout_ms", NULL},
     {NET "/timeout_ms", "1.5", NET "/timeout_ms", NULL},
     {NET "/max_in_flight", "0", NET "/max_in_flight", NULL},
+    {NET "/burst", "0", NET "/burst", NULL},
+    {"/targets/ali-prod/burst", "5", "/targets/ali-prod/burst", "rate_per_s"},
+    {NET "/retries", "3", NET "/retries", NULL},
+    {NET "/breaker/window_s", "61", NET "/breaker/window_s", NULL},
+    {NET "/breaker/failure_percent", "101", NET "/breaker/failure_percent", NULL},
+    {NET "/breaker/windows_s", "1", NET "/breaker/windows_s", "window_s"},
+    {"/targets/memory/breaker", "{}", "/targets/memory/breaker", "memory"},
+    {"/targets/memory/queue", "1", "/targets/memory/queue", "memory"},
+    {"/limits/body_memory_bytes", "65535", "/limits/body_memory_bytes", NULL},
+    {"/limits", "{'body_bytes':65537,'body_memory_bytes':65536}", "/limits/body_memory_bytes",
+     "65537"},
     {NET "/settle_ms", "1", NET "/settle_ms", "memory"},
     {NET "/quota", "1", NET "/quota", "memory"},
     {"/targets/memory/quota", "0", "/targets/memory/quota", "1"},

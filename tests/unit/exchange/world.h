@@ -323,7 +323,8 @@ static inline struct slu_catalog *world_catalog(uint16_t port)
     world_targets(catalog, port);
     world_callers(catalog);
     world_doors(catalog);
-    catalog->limits = (struct slu_limits){65536, 256, 1 << 20, 5000, 5000, 10000, 5000, 60};
+    catalog->limits =
+        (struct slu_limits){65536, 256, 1 << 20, 5000, 5000, 10000, 5000, 60, 64 << 20};
     catalog->workers = 1;
     catalog->access_log = true;
     return catalog;
