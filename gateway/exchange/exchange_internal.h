@@ -34,6 +34,7 @@ struct slu_station {
     struct slu_door_seals *doors;    /* by door */
     struct slu_tls *tls;             /* client side, system store; made when a target needs it */
     struct slu_slot **slots;         /* metrics, by target */
+    struct slu_guard **guards;       /* by target; NULL for memory */
     struct slu_station *next;        /* among the retired */
 };
 
@@ -95,7 +96,8 @@ struct slu_gateway {
     struct slu_tokens *tokens;
     struct slu_nonces *nonces;
     struct slu_journal *journal; /* NULL: none is kept */
-    unsigned char page_key[32];  /* authenticates page tokens; random, of this process */
+    struct slu_guards *guards;
+    unsigned char page_key[32]; /* authenticates page tokens; random, of this process */
     struct slu_worker *workers;
     unsigned worker_count;
     struct slu_tls **front_tls; /* by listener, then by door; NULL without TLS */

@@ -85,16 +85,18 @@ bool slu_gateway_share(struct slu_gateway *gateway)
     gateway->faults = slu_faults_new();
     gateway->metrics = slu_metrics_new();
     gateway->turns = slu_turns_new();
+    gateway->guards = slu_guards_new();
     gateway->tokens = slu_tokens_new(tokens);
     gateway->nonces = slu_nonces_new(nonces, SLU_NONCES_MOST, SLU_SKEW_S);
     slu_wipe(tokens, sizeof(tokens));
     slu_wipe(nonces, sizeof(nonces));
     return gateway->memory && gateway->faults && gateway->metrics && gateway->turns &&
-           gateway->tokens && gateway->nonces;
+           gateway->guards && gateway->tokens && gateway->nonces;
 }
 
 void slu_gateway_unshare(struct slu_gateway *gateway)
 {
+    slu_guards_free(gateway->guards);
     slu_nonces_free(gateway->nonces);
     slu_tokens_free(gateway->tokens);
     slu_turns_free(gateway->turns);

@@ -35,12 +35,15 @@ static const struct {
     [JOB_PLAN]      = {SLU_STR_INIT("plan"),      'D', false, slu_programme_next, TO(TURN) | TO(IMITATE) | TO(OVER)},
     [JOB_TURN]      = {SLU_STR_INIT("turn"),      'Q', true,  take_turn,          TO(FETCH) | TO(OVER)},
     [JOB_FETCH]     = {SLU_STR_INIT("fetch"),     'F', true,  slu_fetch,          TO(TRANSLATE) | TO(OVER)},
-    [JOB_TRANSLATE] = {SLU_STR_INIT("translate"), 'T', false, translate,          TO(SIGN) | TO(OVER)},
+    [JOB_TRANSLATE] = {SLU_STR_INIT("translate"), 'T', false, translate,          TO(ADMIT) | TO(OVER)},
+    [JOB_ADMIT]     = {SLU_STR_INIT("admit"),     'X', true,  slu_attempt_admit,  TO(SIGN) | TO(OVER)},
     [JOB_SIGN]      = {SLU_STR_INIT("sign"),      'S', false, sign,               TO(SEND) | TO(TRANSLATE) | TO(PLAN) | TO(OVER)},
     [JOB_SEND]      = {SLU_STR_INIT("send"),      'C', true,  send,               TO(NORMALISE) | TO(OVER)},
-    [JOB_NORMALISE] = {SLU_STR_INIT("normalise"), 'N', false, normalise,          TO(TRANSLATE) | TO(FETCH) | TO(SETTLE) | TO(PLAN) | TO(OVER)},
+    [JOB_NORMALISE] = {SLU_STR_INIT("normalise"), 'N', false, normalise,          TO(TRANSLATE) | TO(FETCH) | TO(SETTLE) | TO(PAUSE) | TO(PLAN) | TO(OVER)},
     [JOB_IMITATE]   = {SLU_STR_INIT("imitate"),   'M', true,  slu_imitate,   TO(NORMALISE) | TO(SETTLE) | TO(PLAN) | TO(OVER)},
     [JOB_SETTLE]    = {SLU_STR_INIT("settle"),    'P', true,  slu_settle,         TO(FETCH) | TO(IMITATE) | TO(SETTLE) | TO(PLAN) | TO(OVER)},
+    [JOB_PAUSE]     = {SLU_STR_INIT("pause"),     'Y', true,  slu_attempt_pause,  TO(FETCH) | TO(FIND) | TO(OVER)},
+    [JOB_FIND]      = {SLU_STR_INIT("find"),      'Z', true,  slu_find,           TO(FETCH) | TO(PAUSE) | TO(SETTLE) | TO(PLAN) | TO(OVER)},
     [JOB_OVER]      = {SLU_STR_INIT("over"),      'D', false, over,               0},
     /* clang-format on */
 };
@@ -149,6 +152,7 @@ void slu_job_start(struct slu_job *job)
     job->started = true;
     job->step = JOB_PLAN;
     job->step_began_us = slu_clock_mono_us();
+    job->until_us = job->step_began_us + (uint64_t)job->target->total_timeout_ms * 1000;
     slu_job_resume(job);
 }
 
@@ -173,6 +177,8 @@ static void let_go(struct slu_job *job)
     job->call = NULL;
     slu_timer_done(&job->timer);
     slu_fetch_leave(job);
+    slu_attempt_leave(job);
+    slu_find_leave(job);
     slu_turn_end(job->look_turn);
     slu_turn_end(job->turn);
     job->look_turn = job->turn = NULL;
@@ -378,7 +384,7 @@ static enum slu_job_step translate(struct slu_job *job)
     if (!good || !slu_mistakes_none(job->mistakes))
         return slu_job_fail(job, 'G', SLU_FAULT_INVALID,
                             "the flow log cannot be sent to this target as it is; see errors");
-    return complete_native(job) ? JOB_SIGN : slu_job_out_of_memory(job);
+    return complete_native(job) ? JOB_ADMIT : slu_job_out_of_memory(job);
 }
 
 /* Further steps of the act that have something to say; false: it was the last. */
@@ -453,7 +459,7 @@ static enum slu_job_step sign(struct slu_job *job)
     fresh = slu_worker_fresh_id(job->station->worker, arena);
     if (!fresh.p)
         return slu_job_out_of_memory(job);
-    if (!slu_sign(seal, arena, slu_clock_real_s(), fresh, &job->native, NULL, &job->fault)) {
+    if (!slu_sign(seal, arena, slu_attempt_time(job), fresh, &job->native, NULL, &job->fault)) {
         decide(job, 'G');
         return JOB_OVER;
     }
@@ -487,11 +493,15 @@ static void count_call(struct slu_job *job)
     slu_histogram_add(&slot->cloud, job->result.total_us);
 }
 
+/* Of one attempt; all together end with the job's own time. */
 static uint32_t call_timeout_ms(const struct slu_job *job)
 {
-    uint32_t most = job->target->total_timeout_ms;
+    uint64_t now = slu_clock_mono_us(), until = job->until_us;
+    uint64_t left = job->settle_until_us ? job->target->timeout_ms
+                    : until > now        ? (until - now) / 1000 + 1
+                                         : 1;
 
-    return most && most < job->target->timeout_ms ? most : job->target->timeout_ms;
+    return left < job->target->timeout_ms ? (uint32_t)left : job->target->timeout_ms;
 }
 
 static enum slu_job_step send(struct slu_job *job)
@@ -507,6 +517,7 @@ static enum slu_job_step send(struct slu_job *job)
         return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
     if (job->call)
         return JOB_WAIT;
+    slu_attempt_begin(job);
     job->call = slu_upstream_send(upstream, &job->native, act_arena(job), call_timeout_ms(job),
                                   cloud_answered, job);
     return job->call ? JOB_WAIT : slu_job_out_of_memory(job);
@@ -514,12 +525,22 @@ static enum slu_job_step send(struct slu_job *job)
 
 /* The reply */
 
+/* What the last attempt ended with, should no other one be better. */
+static bool keep_why(struct slu_job *job, enum slu_fault_kind kind, const char *words)
+{
+    job->why = (struct slu_fault){0};
+    slu_fault_set(&job->why, kind, "", "%s", words);
+    return true;
+}
+
 /* The call brought no whole reply: the fault says why, and whether the cloud may have acted. */
 static enum slu_job_step no_answer(struct slu_job *job)
 {
     const struct slu_fault *why = &job->result.fault;
     bool perhaps = slu_operation_writes(job->asking) && job->result.sent == SLU_SENT_PERHAPS;
 
+    if (keep_why(job, why->kind, why->words) && slu_attempt_failed(job) == JOB_PAUSE)
+        return JOB_PAUSE;
     if (slu_settle_optional(job))
         return JOB_PLAN;
     if (job->looking)
@@ -566,6 +587,10 @@ static enum slu_job_step refused(struct slu_job *job, bool unread)
         job->outcome = (struct slu_outcome){.vendor_request_id = job->outcome.vendor_request_id};
         return slu_programme_after(job);
     }
+    if (keep_why(job, job->outcome.kind,
+                 slu_arena_printf(job->arena, "%.*s", SLU_FMT(job->outcome.words)).p) &&
+        slu_attempt_failed(job) == JOB_PAUSE)
+        return JOB_PAUSE;
     if (slu_settle_optional(job)) {
         bool unseen = job->outcome.kind == SLU_FAULT_NOT_FOUND;
 
@@ -595,6 +620,7 @@ static enum slu_job_step normalise(struct slu_job *job)
     job->acted |= unread;
     if (job->outcome.kind != SLU_FAULT_NONE)
         return refused(job, unread);
+    slu_attempt_good(job);
     job->acted |= slu_operation_writes(job->asking);
     if (next_native_step(job)) {
         job->done = "a part of the change was made";

@@ -8,11 +8,14 @@
  *   turn        where the table says so, only one write at a time touches a flow log
  *   fetch       the target's scheme needs a token, and there is none that is good
  *   translate   the target's table makes the native request
+ *   admit       the target's guards let it through
  *   sign        the target's seal is put on it; it carries its time, so it is never used again
  *   send        the cloud has it; we wait
  *   normalise   its reply becomes the canonical answer, or the canonical error
  *   imitate     in place of turn to normalise when the target is the memory cloud
  *   settle      an asynchronous change is looked at again until it or the patience is over
+ *   pause       an attempt has failed, and the same is worth another
+ *   find        a write of unknown end is looked for before it is repeated
  *   over        told to the exchange
  *
  * Only exchange/ includes this. A job lives in its exchange's arena and on one worker's thread.
@@ -21,7 +24,9 @@
 #define SLU_EXCHANGE_JOB_H
 
 #include "cloud/faults.h"
+#include "cloud/guards.h"
 #include "cloud/tokens.h"
+#include "exchange/wake.h"
 #include "net/upstream.h"
 
 struct slu_note;
@@ -33,11 +38,14 @@ enum slu_job_step {
     JOB_TURN,
     JOB_FETCH,
     JOB_TRANSLATE,
+    JOB_ADMIT,
     JOB_SIGN,
     JOB_SEND,
     JOB_NORMALISE,
     JOB_IMITATE,
     JOB_SETTLE,
+    JOB_PAUSE,
+    JOB_FIND,
     JOB_OVER,
     JOB_STEP_COUNT,
     JOB_WAIT = JOB_STEP_COUNT
@@ -158,6 +166,18 @@ struct slu_job {
     uint64_t step_began_us;
     uint64_t spans_us[JOB_STEP_COUNT];
 
+    /* attempts: attempt.c, find.c */
+    unsigned made;     /* of the native call under way */
+    uint64_t until_us; /* when attempts and looks must have ended */
+    int64_t sent_s, attempt_began_s;
+    struct slu_breaker_pass pass;
+    struct slu_limit_turn place;
+    struct slu_wake *place_wake;
+    bool passed, admitting, admit_ready, clock_corrected, looks_for, finding;
+    struct slu_fault why; /* of the last attempt */
+    struct slu_job *search;
+    uint64_t find_until_us;
+
     /* what came of it */
     struct slu_fault fault;
     struct slu_mistakes *mistakes; /* the exchange's, or the job's own */
@@ -196,6 +216,24 @@ bool slu_job_step_waits(enum slu_job_step step);
 enum slu_job_step slu_job_fail(struct slu_job *job, char who, enum slu_fault_kind kind,
                                const char *format, ...) SLU_PRINTF(4, 5);
 enum slu_job_step slu_job_out_of_memory(struct slu_job *job);
+
+/* attempt.c */
+
+enum slu_job_step slu_attempt_admit(struct slu_job *job);
+void slu_attempt_begin(struct slu_job *job);
+/* The clock that a signature is made with. */
+int64_t slu_attempt_time(const struct slu_job *job);
+void slu_attempt_good(struct slu_job *job);
+/* The attempt failed as result and outcome say: JOB_PAUSE, or JOB_OVER when that was the last. */
+enum slu_job_step slu_attempt_failed(struct slu_job *job);
+enum slu_job_step slu_attempt_pause(struct slu_job *job);
+void slu_attempt_leave(struct slu_job *job);
+
+/* find.c */
+
+bool slu_find_possible(const struct slu_job *job);
+enum slu_job_step slu_find(struct slu_job *job);
+void slu_find_leave(struct slu_job *job);
 
 /* programme.c: the acts of each operation */
 

@@ -305,6 +305,9 @@ static const struct phase *const programmes[] = {
 static void begin_act(struct slu_job *job)
 {
     job->native_step = 0;
+    job->made = 0;
+    job->search = NULL;
+    job->find_until_us = 0;
     job->settle_until_us = 0;
     job->act = job->asking;
     if (!job->target->memory && slu_operation_writes(job->asking) && job->document)

@@ -21,6 +21,8 @@ static void station_free(struct slu_station *station)
     for (size_t i = 0; i < catalog->target_count; i++) {
         if (station->upstreams)
             slu_upstream_free(station->upstreams[i]);
+        if (station->guards)
+            slu_guards_give(station->worker->gateway->guards, station->guards[i]);
         if (station->seals)
             slu_seal_free(station->seals[i]);
         if (station->fetching && station->fetching[i]) {
@@ -29,6 +31,7 @@ static void station_free(struct slu_station *station)
         }
     }
     slu_mem_free(station->fetching);
+    slu_mem_free(station->guards);
     for (size_t i = 0; station->doors && i < catalog->door_count; i++) {
         struct slu_door_seals *door = &station->doors[i];
 
@@ -139,6 +142,9 @@ static bool equip_target(struct slu_station *station, size_t i, struct slu_fault
     station->slots[i] = slu_metrics_slot(station->worker->gateway->metrics, target->name);
     if (target->memory)
         return true;
+    station->guards[i] = slu_guards_take(station->worker->gateway->guards, target);
+    if (!station->guards[i])
+        return slu_fault_memory(fault);
     station->seals[i] = slu_seal_new(keys->scheme, &conf);
     if (!station->seals[i])
         return slu_fault_memory(fault);
@@ -200,11 +206,12 @@ struct slu_station *slu_station_new(struct slu_worker *worker, struct slu_catalo
     station->references = 1;
     station->seals = slu_mem_array(catalog->target_count, sizeof(struct slu_seal *));
     station->upstreams = slu_mem_array(catalog->target_count, sizeof(struct slu_upstream *));
+    station->guards = slu_mem_array(catalog->target_count, sizeof(struct slu_guard *));
     station->fetching = slu_mem_array(catalog->target_count, sizeof(struct slu_fetching *));
     station->slots = slu_mem_array(catalog->target_count, sizeof(struct slu_slot *));
     station->doors = slu_mem_array(catalog->door_count, sizeof(*station->doors));
     good = station->seals && station->upstreams && station->slots && station->doors &&
-           station->fetching;
+           station->fetching && station->guards;
     if (!good)
         slu_fault_memory(fault);
     for (size_t i = 0; good && i < catalog->target_count; i++)

@@ -1,0 +1,244 @@
+/*
+ * One attempt of a native call and what follows when it fails: admission by the target's guards
+ * (how many at once, how fast, whether it is there at all), a pause and the same again, or a look
+ * at what a write of unknown end has done. The rules are cloud/retry.h's; this file carries them
+ * out.
+ */
+#include "exchange/exchange_internal.h"
+
+#include "base/clock.h"
+#include "codec/time.h"
+
+enum { WOKEN_MOST_MS = 1000 }; /* should a wake be lost for want of memory */
+
+static struct slu_guard *guard_of(const struct slu_job *job)
+{
+    return job->station->guards[job->target - job->station->catalog->targets];
+}
+
+static uint32_t random_word(void)
+{
+    uint32_t word = 0;
+
+    return slu_random(&word, sizeof(word)) ? word : 0;
+}
+
+static uint64_t until_us(const struct slu_job *job)
+{
+    return job->settle_until_us ? job->settle_until_us : job->until_us;
+}
+
+/* Admission */
+
+/* Where a note would be lost the timer ends the wait. */
+static void woken(void *argument)
+{
+    struct slu_job *job = argument;
+
+    job->admit_ready = true;
+    slu_job_resume(job);
+}
+
+static enum slu_job_step refuse(struct slu_job *job, uint32_t after_ms, const char *why)
+{
+    job->outcome.retry_after_ms = after_ms;
+    return slu_job_fail(job, 'G', SLU_FAULT_UNAVAILABLE, "%s; nothing was sent", why);
+}
+
+static bool wait_admission(struct slu_job *job, uint32_t ms)
+{
+    job->timer_ready = false;
+    job->admitting = true;
+    return slu_timer_set(&job->timer, ms ? ms : 1);
+}
+
+/* A place is there: is the target? Asked last, so that a probe does not wait. */
+static enum slu_job_step pass_breaker(struct slu_job *job, struct slu_guard *guard)
+{
+    uint32_t after_ms = 0;
+
+    job->passed =
+        slu_breaker_admit(guard->breaker, slu_clock_mono_us(), &job->pass, &after_ms);
+    if (job->passed)
+        return JOB_SIGN;
+    return refuse(job, after_ms,
+                  "the target has failed too often of late and is left alone for a while");
+}
+
+enum slu_job_step slu_attempt_admit(struct slu_job *job)
+{
+    struct slu_guard *guard = guard_of(job);
+    uint32_t wait_ms = 0;
+
+    if (job->dry_run || !guard)
+        return JOB_SIGN;
+    if (job->left && !job->acted)
+        return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
+    if (job->admitting && !job->timer_ready && !job->admit_ready)
+        return JOB_WAIT;
+    job->admitting = job->timer_ready = job->admit_ready = false;
+    if (!slu_wake_init(&job->place_wake, job->station->worker->loop, woken, job))
+        return slu_job_out_of_memory(job);
+    job->place.wake = slu_wake_call;
+    job->place.context = job->place_wake;
+    switch (slu_limit_take(guard->limit, &job->place, slu_clock_mono_us(), until_us(job),
+                           &wait_ms)) {
+    case SLU_LIMIT_GO:
+        slu_timer_stop(&job->timer);
+        return pass_breaker(job, guard);
+    case SLU_LIMIT_PAUSE:
+        return wait_admission(job, wait_ms) ? JOB_WAIT : slu_job_out_of_memory(job);
+    case SLU_LIMIT_WAIT:
+        return wait_admission(job, WOKEN_MOST_MS) ? JOB_WAIT : slu_job_out_of_memory(job);
+    case SLU_LIMIT_FULL:
+        return refuse(job, wait_ms, "too many requests wait for this target already");
+    case SLU_LIMIT_LATE:
+        break;
+    }
+    return refuse(job, wait_ms, "the target could not be asked in time");
+}
+
+/* The place in the queue and the breaker's pass are given back. */
+static void give_back(struct slu_job *job, enum slu_breaker_end end)
+{
+    struct slu_guard *guard = guard_of(job);
+
+    if (!guard)
+        return;
+    if (job->place.context) {
+        slu_limit_leave(guard->limit, &job->place);
+        slu_wake_done(&job->place_wake);
+        job->place = (struct slu_limit_turn){0};
+    }
+    if (job->passed)
+        slu_breaker_tell(guard->breaker, job->pass, end, job->result.total_us, slu_clock_mono_us(),
+                         random_word());
+    job->passed = job->admitting = false;
+}
+
+void slu_attempt_leave(struct slu_job *job)
+{
+    if (!job->target->memory)
+        give_back(job, SLU_BREAKER_NEITHER);
+}
+
+/* The call is back: what it says about the target, whatever it says about the request. */
+static void tell_guard(struct slu_job *job)
+{
+    bool answered = job->result.sent == SLU_SENT_ANSWERED;
+    struct slu_guard *guard = guard_of(job);
+
+    if (!guard)
+        return;
+    if (answered)
+        slu_skew_see(guard->skew, slu_headers_value(&job->result.response.headers, SLU_STR("date")),
+                     job->sent_s, slu_clock_real_s());
+    give_back(job,
+              slu_breaker_end_of(answered, answered ? job->outcome.kind : job->result.fault.kind,
+                                 answered ? job->result.response.status : 0));
+}
+
+void slu_attempt_good(struct slu_job *job)
+{
+    tell_guard(job);
+    job->made = 0;
+}
+
+void slu_attempt_begin(struct slu_job *job)
+{
+    struct slu_guard *guard = guard_of(job);
+
+    job->sent_s = slu_clock_real_s();
+    if (guard && job->made == 0)
+        slu_retry_budget_earn(guard->retries);
+    job->made++;
+    if (job->made == 1 && slu_operation_writes(job->asking))
+        job->attempt_began_s = job->sent_s;
+}
+
+int64_t slu_attempt_time(const struct slu_job *job)
+{
+    const struct slu_guard *guard = guard_of(job);
+
+    return slu_clock_real_s() + (guard ? slu_skew_offset_s(guard->skew) : 0);
+}
+
+/* After a failure */
+
+static bool has_token(const struct slu_job *job)
+{
+    return job->asking == SLU_OP_CREATE && slu_table_token(job->target->table, SLU_OP_CREATE);
+}
+
+static struct slu_attempt attempt_of(const struct slu_job *job)
+{
+    bool answered = job->result.sent == SLU_SENT_ANSWERED;
+    uint64_t now = slu_clock_mono_us(), until = until_us(job);
+
+    return (struct slu_attempt){
+        .writes = slu_operation_writes(job->asking),
+        .has_token = has_token(job),
+        .reach = answered                               ? SLU_REACH_ANSWERED
+                 : job->result.sent == SLU_SENT_NOTHING ? SLU_REACH_NOTHING
+                                                        : SLU_REACH_PERHAPS,
+        .kind = answered ? job->outcome.kind : job->result.fault.kind,
+        .status = answered ? job->result.response.status : 0,
+        .retry = job->outcome.retry,
+        .listed = job->outcome.listed,
+        .retry_after_ms = answered ? job->outcome.retry_after_ms : 0,
+        .made = job->made,
+        .most = job->target->retries + 1,
+        .left_ms = until > now ? (until - now) / 1000 : 0,
+    };
+}
+
+/* Refused for the time of its signature, which the reply's Date explains: once. */
+static bool clock_is_corrected(struct slu_job *job)
+{
+    struct slu_guard *guard = guard_of(job);
+    bool refused =
+        job->result.sent == SLU_SENT_ANSWERED && job->outcome.kind == SLU_FAULT_CREDENTIALS;
+
+    if (!refused || job->clock_corrected || !guard)
+        return false;
+    job->clock_corrected = slu_skew_correct(
+        guard->skew, slu_headers_value(&job->result.response.headers, SLU_STR("date")), job->sent_s,
+        slu_clock_real_s(), slu_skew_offset_s(guard->skew));
+    return job->clock_corrected;
+}
+
+enum slu_job_step slu_attempt_failed(struct slu_job *job)
+{
+    struct slu_attempt attempt = attempt_of(job);
+    struct slu_retry_verdict verdict;
+
+    tell_guard(job);
+    if (!guard_of(job) || (job->left && !job->acted))
+        return JOB_OVER;
+    attempt.clock_corrected = clock_is_corrected(job);
+    verdict =
+        slu_retry_decide(&attempt, guard_of(job)->retries, slu_clock_mono_us(), random_word());
+    job->acted |= verdict.perhaps;
+    if (verdict.act == SLU_RETRY_STOP)
+        return JOB_OVER;
+    if (verdict.act == SLU_RETRY_LOOK && !slu_find_possible(job))
+        return JOB_OVER;
+    job->looks_for = verdict.act == SLU_RETRY_LOOK;
+    job->pausing = true;
+    job->timer_ready = false;
+    return slu_timer_set(&job->timer, verdict.delay_ms ? verdict.delay_ms : 1)
+               ? JOB_PAUSE
+               : slu_job_out_of_memory(job);
+}
+
+/* The pause before the next attempt, or before a look. */
+enum slu_job_step slu_attempt_pause(struct slu_job *job)
+{
+    if (job->left && (!job->acted || job->station->worker->ending))
+        return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
+    if (!job->timer_ready)
+        return JOB_WAIT;
+    job->timer_ready = job->pausing = false;
+    job->outcome = (struct slu_outcome){.kind = SLU_FAULT_NONE};
+    return job->looks_for ? JOB_FIND : JOB_FETCH;
+}

@@ -1,0 +1,206 @@
+/*
+ * Looking before repeating: a write of unknown end is looked for on the cloud, as its table's
+ * `find_by` says, by a job of its own that only reads. What is found is the write's success; where
+ * nothing is found, also after the cloud's delay in showing new things, the write may be sent
+ * again.
+ */
+#include "exchange/exchange_internal.h"
+
+#include "base/clock.h"
+#include "codec/merge.h"
+#include "codec/time.h"
+
+enum { EVERY_MS = 500 };
+
+bool slu_find_possible(const struct slu_job *job)
+{
+    const struct slu_find_by *find = slu_table_find_by(job->target->table, job->asking);
+
+    return find && find->operation != SLU_OP_COUNT;
+}
+
+/* What is looked for: the members that the table names, as the write had them. */
+static const struct slu_value *wanted(struct slu_job *job, struct slu_str pointer)
+{
+    struct slu_path path;
+
+    if (slu_str_is(pointer, "/id"))
+        return job->id.p ? slu_value_string(job->arena, job->id) : NULL;
+    if (!slu_path_read(job->arena, pointer, &path))
+        return NULL;
+    return slu_path_get(&path, job->document);
+}
+
+static bool add_filter(struct slu_job *job, struct slu_job *sub, struct slu_filter *filters,
+                       struct slu_str pointer)
+{
+    const struct slu_value *value = wanted(job, pointer);
+    const struct slu_value **any = slu_arena_get(job->arena, sizeof(*any));
+
+    if (!any)
+        return false;
+    if (!value || value->kind == SLU_NULL)
+        return true; /* the write did not name it: it is not compared */
+    *any = value;
+    filters[sub->list.filter_count++] = (struct slu_filter){pointer, any, 1};
+    return true;
+}
+
+static void found_out(struct slu_job *sub, void *user)
+{
+    struct slu_job *job = user;
+
+    job->finding = false;
+    job->spent.calls += sub->spent.calls;
+    slu_job_resume(job);
+}
+
+static struct slu_job *search_new(struct slu_job *job, const struct slu_find_by *find)
+{
+    struct slu_filter *filters =
+        slu_arena_get(job->arena, sizeof(*filters) * (find->match_count + 1));
+    struct slu_losses *losses = slu_arena_get(job->arena, sizeof(*losses));
+    struct slu_mistakes *mistakes = slu_arena_get(job->arena, sizeof(*mistakes));
+    struct slu_job *sub = NULL;
+
+    if (filters && losses && mistakes) {
+        slu_losses_init(losses, job->arena, true);
+        slu_mistakes_init(mistakes, job->arena);
+        sub = slu_job_new(job->station, job->arena, job->target, find->operation, mistakes, losses);
+    }
+    if (!sub)
+        return NULL;
+    sub->request_id = job->request_id;
+    sub->id = job->id;
+    sub->over = found_out;
+    sub->user = job;
+    sub->list.filters = filters;
+    for (size_t i = 0; i < find->match_count && i < SLU_FILTERS_MOST; i++)
+        if (!add_filter(job, sub, filters, find->match[i]))
+            return NULL;
+    return sub;
+}
+
+/* Is it as young as the attempt? Clouds tell whole seconds, and their clocks are not ours. */
+static bool is_young(const struct slu_job *job, const struct slu_value *row)
+{
+    const struct slu_value *created = slu_value_member(row, "created_at");
+    int64_t unix_s;
+
+    if (!slu_value_is(created, SLU_STRING) || !slu_time_to_unix(created->text, &unix_s))
+        return true; /* the cloud does not tell */
+    return unix_s + 1 >= job->attempt_began_s + (slu_attempt_time(job) - slu_clock_real_s());
+}
+
+/* The rows that may be what a create has made. */
+static struct slu_value *young_rows(const struct slu_job *job, uint32_t *ret_count)
+{
+    struct slu_value *last = NULL;
+
+    *ret_count = 0;
+    if (job->search->flow_log)
+        slu_value_each (row, job->search->flow_log)
+            if (is_young(job, row)) {
+                last = row;
+                (*ret_count)++;
+            }
+    return last;
+}
+
+/* An update has taken effect when what it changed is so. */
+static bool holds(struct slu_job *job, const struct slu_value *there)
+{
+    struct slu_value *open = slu_merge_changes(job->arena, there, job->document);
+
+    return open && open->count == 0;
+}
+
+static enum slu_job_step took_effect(struct slu_job *job, struct slu_value *flow_log)
+{
+    job->outcome = (struct slu_outcome){.kind = SLU_FAULT_NONE};
+    job->acted = true;
+    job->made = 0;
+    if (flow_log)
+        job->flow_log = flow_log;
+    return slu_programme_after(job);
+}
+
+/* Nothing was done: once more, unless there were enough attempts. */
+static enum slu_job_step not_there(struct slu_job *job)
+{
+    job->acted = job->done != NULL;
+    if (job->made > job->target->retries || slu_clock_mono_us() >= job->until_us)
+        return slu_job_fail(job, 'U', job->why.kind, "%s; it was looked for and had no effect",
+                            job->why.words);
+    return JOB_FETCH;
+}
+
+/* New things may not be shown at once. */
+static enum slu_job_step look_again(struct slu_job *job, const struct slu_find_by *find)
+{
+    uint64_t now = slu_clock_mono_us();
+
+    if (!job->find_until_us)
+        job->find_until_us = now + (uint64_t)find->visible_after_ms * 1000;
+    if (now >= job->find_until_us)
+        return not_there(job);
+    job->search = NULL;
+    job->pausing = true;
+    job->looks_for = true;
+    return slu_timer_set(&job->timer, EVERY_MS) ? JOB_PAUSE : slu_job_out_of_memory(job);
+}
+
+static enum slu_job_step unknown(struct slu_job *job, const char *why)
+{
+    return slu_job_fail(job, 'U', job->why.kind,
+                        "%s; whether it took effect is not known: %s. Look for it before you "
+                        "repeat it",
+                        job->why.words, why);
+}
+
+static enum slu_job_step judge(struct slu_job *job, const struct slu_find_by *find)
+{
+    const struct slu_job *search = job->search;
+    bool gone = search->fault.kind == SLU_FAULT_NOT_FOUND;
+    struct slu_value *row = search->flow_log;
+    uint32_t count = 0;
+
+    if (search->fault.kind != SLU_FAULT_NONE && !gone)
+        return unknown(job, search->fault.words);
+    if (find->operation == SLU_OP_LIST)
+        row = young_rows(job, &count);
+    else
+        count = row && !gone;
+    if (job->asking == SLU_OP_DELETE) {
+        if (find->operation == SLU_OP_LIST && search->flow_log)
+            count = search->flow_log->count;
+        return count ? not_there(job) : took_effect(job, NULL);
+    }
+    if (job->asking != SLU_OP_CREATE)
+        return count && holds(job, row) ? took_effect(job, row) : not_there(job);
+    if (count > 1)
+        return unknown(job, "there are several flow logs that could be it");
+    return count ? took_effect(job, row) : look_again(job, find);
+}
+
+enum slu_job_step slu_find(struct slu_job *job)
+{
+    const struct slu_find_by *find = slu_table_find_by(job->target->table, job->asking);
+
+    if (job->finding)
+        return JOB_WAIT;
+    if (job->search)
+        return judge(job, find);
+    job->search = search_new(job, find);
+    if (!job->search)
+        return slu_job_out_of_memory(job);
+    job->finding = true;
+    slu_job_start(job->search);
+    return job->finding ? JOB_WAIT : judge(job, find);
+}
+
+void slu_find_leave(struct slu_job *job)
+{
+    if (job->search)
+        slu_job_done(job->search);
+}
