@@ -23,9 +23,19 @@ static uint32_t random_word(void)
     return slu_random(&word, sizeof(word)) ? word : 0;
 }
 
+/* A look while an act settles has its own time: the one for attempts may be over by then. */
 static uint64_t until_us(const struct slu_job *job)
 {
-    return job->settle_until_us ? job->settle_until_us : job->until_us;
+    return job->looking ? slu_clock_mono_us() + (uint64_t)job->target->timeout_ms * 1000
+                        : job->until_us;
+}
+
+void slu_attempt_clock(struct slu_job *job)
+{
+    uint32_t total_ms = job->target->total_timeout_ms;
+
+    job->made = 0;
+    job->until_us = total_ms ? slu_clock_mono_us() + (uint64_t)total_ms * 1000 : UINT64_MAX;
 }
 
 /* Admission */
@@ -57,8 +67,7 @@ static enum slu_job_step pass_breaker(struct slu_job *job, struct slu_guard *gua
 {
     uint32_t after_ms = 0;
 
-    job->passed =
-        slu_breaker_admit(guard->breaker, slu_clock_mono_us(), &job->pass, &after_ms);
+    job->passed = slu_breaker_admit(guard->breaker, slu_clock_mono_us(), &job->pass, &after_ms);
     if (job->passed)
         return JOB_SIGN;
     return refuse(job, after_ms,
@@ -81,8 +90,8 @@ enum slu_job_step slu_attempt_admit(struct slu_job *job)
         return slu_job_out_of_memory(job);
     job->place.wake = slu_wake_call;
     job->place.context = job->place_wake;
-    switch (slu_limit_take(guard->limit, &job->place, slu_clock_mono_us(), until_us(job),
-                           &wait_ms)) {
+    switch (
+        slu_limit_take(guard->limit, &job->place, slu_clock_mono_us(), until_us(job), &wait_ms)) {
     case SLU_LIMIT_GO:
         slu_timer_stop(&job->timer);
         return pass_breaker(job, guard);
@@ -209,11 +218,14 @@ static bool clock_is_corrected(struct slu_job *job)
 
 enum slu_job_step slu_attempt_failed(struct slu_job *job)
 {
-    struct slu_attempt attempt = attempt_of(job);
     struct slu_retry_verdict verdict;
+    struct slu_attempt attempt;
 
+    if (!guard_of(job))
+        return JOB_OVER;
+    attempt = attempt_of(job);
     tell_guard(job);
-    if (!guard_of(job) || (job->left && !job->acted))
+    if (job->left && !job->acted)
         return JOB_OVER;
     attempt.clock_corrected = clock_is_corrected(job);
     verdict =

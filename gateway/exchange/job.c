@@ -36,7 +36,7 @@ static const struct {
     [JOB_TURN]      = {SLU_STR_INIT("turn"),      'Q', true,  take_turn,          TO(FETCH) | TO(OVER)},
     [JOB_FETCH]     = {SLU_STR_INIT("fetch"),     'F', true,  slu_fetch,          TO(TRANSLATE) | TO(OVER)},
     [JOB_TRANSLATE] = {SLU_STR_INIT("translate"), 'T', false, translate,          TO(ADMIT) | TO(OVER)},
-    [JOB_ADMIT]     = {SLU_STR_INIT("admit"),     'X', true,  slu_attempt_admit,  TO(SIGN) | TO(OVER)},
+    [JOB_ADMIT]     = {SLU_STR_INIT("queue"),     'X', true,  slu_attempt_admit,  TO(SIGN) | TO(OVER)},
     [JOB_SIGN]      = {SLU_STR_INIT("sign"),      'S', false, sign,               TO(SEND) | TO(TRANSLATE) | TO(PLAN) | TO(OVER)},
     [JOB_SEND]      = {SLU_STR_INIT("send"),      'C', true,  send,               TO(NORMALISE) | TO(OVER)},
     [JOB_NORMALISE] = {SLU_STR_INIT("normalise"), 'N', false, normalise,          TO(TRANSLATE) | TO(FETCH) | TO(SETTLE) | TO(PAUSE) | TO(PLAN) | TO(OVER)},
@@ -152,7 +152,6 @@ void slu_job_start(struct slu_job *job)
     job->started = true;
     job->step = JOB_PLAN;
     job->step_began_us = slu_clock_mono_us();
-    job->until_us = job->step_began_us + (uint64_t)job->target->total_timeout_ms * 1000;
     slu_job_resume(job);
 }
 
@@ -493,15 +492,14 @@ static void count_call(struct slu_job *job)
     slu_histogram_add(&slot->cloud, job->result.total_us);
 }
 
-/* Of one attempt; all together end with the job's own time. */
+/* Of one attempt; all together end with the act's own time. */
 static uint32_t call_timeout_ms(const struct slu_job *job)
 {
-    uint64_t now = slu_clock_mono_us(), until = job->until_us;
-    uint64_t left = job->settle_until_us ? job->target->timeout_ms
-                    : until > now        ? (until - now) / 1000 + 1
-                                         : 1;
+    uint64_t now = slu_clock_mono_us(), most = job->target->timeout_ms, left = most;
 
-    return left < job->target->timeout_ms ? (uint32_t)left : job->target->timeout_ms;
+    if (!job->looking)
+        left = job->until_us > now ? (job->until_us - now) / 1000 + 1 : 1;
+    return (uint32_t)(left < most || !most ? left : most);
 }
 
 static enum slu_job_step send(struct slu_job *job)

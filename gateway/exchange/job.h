@@ -219,6 +219,8 @@ enum slu_job_step slu_job_out_of_memory(struct slu_job *job);
 
 /* attempt.c */
 
+/* An act begins: from now on its attempts and looks have the target's total time. */
+void slu_attempt_clock(struct slu_job *job);
 enum slu_job_step slu_attempt_admit(struct slu_job *job);
 void slu_attempt_begin(struct slu_job *job);
 /* The clock that a signature is made with. */

@@ -305,7 +305,7 @@ static const struct phase *const programmes[] = {
 static void begin_act(struct slu_job *job)
 {
     job->native_step = 0;
-    job->made = 0;
+    slu_attempt_clock(job);
     job->search = NULL;
     job->find_until_us = 0;
     job->settle_until_us = 0;
