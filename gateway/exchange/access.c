@@ -83,8 +83,12 @@ static void add_request(struct slu_exchange *x, struct slu_buf *line)
     ADD_TEXT(line, "event", SLU_STR("request"));
     ADD_TEXT(line, "request_id", x->id);
     ADD_TEXT(line, "trace_id", x->trace_id);
-    ADD_TEXT(line, "peer", slu_talk_peer(x->talk));
-    add_first_line(x, line);
+    if (x->recovered)
+        slu_buf_lit(line, ",\"recovered\":true");
+    if (x->talk)
+        ADD_TEXT(line, "peer", slu_talk_peer(x->talk));
+    if (x->request)
+        add_first_line(x, line);
     if (x->door)
         ADD_TEXT(line, "door", slu_table_dialect(x->door->table));
     if (x->caller)
@@ -176,8 +180,10 @@ void slu_access_line(struct slu_exchange *x)
     ADD_NUMBER(line, "status", x->written ? (uint64_t)x->response.status : 0);
     if (x->fault.kind != SLU_FAULT_NONE)
         ADD_TEXT(line, "code", slu_str_of(slu_fault_info(x->fault.kind)->code));
-    ADD_NUMBER(line, "bytes_in", slu_talk_bytes_in(x->talk));
-    ADD_NUMBER(line, "bytes_out", slu_talk_bytes_out(x->talk));
+    if (x->talk) {
+        ADD_NUMBER(line, "bytes_in", slu_talk_bytes_in(x->talk));
+        ADD_NUMBER(line, "bytes_out", slu_talk_bytes_out(x->talk));
+    }
     if (x->losses.count)
         ADD_NUMBER(line, "losses", x->losses.count);
     add_cloud(x, line);

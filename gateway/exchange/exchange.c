@@ -266,7 +266,7 @@ static void start_all(struct slu_exchange *x)
 static enum slu_step work(struct slu_exchange *x)
 {
     start_all(x);
-    if (x->gone)
+    if (x->gone && (!x->recovered || x->station->worker->ending))
         for (size_t i = 0; i < x->job_count; i++)
             if (!x->jobs[i]->left || x->station->worker->ending)
                 slu_job_leave(x->jobs[i]);
@@ -296,11 +296,13 @@ struct slu_job_spent slu_exchange_spent(const struct slu_exchange *x)
 
 static enum slu_step reply(struct slu_exchange *x)
 {
-    if (x->gone)
+    if (x->gone && !x->recovered)
         decide(x, 'C');
     if (x->gone && !x->recorded)
         return STEP_DONE;
-    if (x->door)
+    if (x->recovered && !x->route)
+        slu_recovered_reply(x);
+    else if (x->door)
         slu_door_reply(x);
     else
         slu_rest_reply(x);
@@ -327,7 +329,7 @@ static enum slu_step close_talk(struct slu_exchange *x)
     if (x->answered && !x->gone)
         end_talk(x);
     x->answered = false;
-    if (x->gone)
+    if (x->gone && !x->recovered)
         decide(x, 'C');
     return x->written || x->gone ? STEP_DONE : STEP_WAIT;
 }
@@ -384,6 +386,12 @@ void slu_exchange_end_all(struct slu_worker *worker)
     }
 }
 
+static void free_own_arena(struct slu_arena *arena)
+{
+    slu_arena_done(arena); /* and with it the exchange */
+    slu_mem_free(arena);
+}
+
 static enum slu_step done(struct slu_exchange *x)
 {
     struct slu_station *station = x->station;
@@ -395,9 +403,13 @@ static enum slu_step done(struct slu_exchange *x)
         slu_job_done(x->jobs[i]);
     slu_record_leave(x);
     unlink_exchange(x);
-    slu_talk_set_user(talk, NULL);
     station->worker->in_flight--;
-    slu_talk_release(talk); /* x is gone: it lay in the talk's arena */
+    if (talk) {
+        slu_talk_set_user(talk, NULL);
+        slu_talk_release(talk); /* x is gone: it lay in the talk's arena */
+    } else {
+        free_own_arena(x->arena);
+    }
     slu_station_unref(station);
     return STEP_WAIT;
 }
@@ -413,10 +425,8 @@ static void answer_without_exchange(struct slu_talk *talk)
     slu_talk_answer(talk, &response, true);
 }
 
-static struct slu_exchange *begin(struct slu_talk *talk, struct slu_front *front)
+static struct slu_exchange *exchange_new(struct slu_worker *worker, struct slu_arena *arena)
 {
-    struct slu_worker *worker = front->worker;
-    struct slu_arena *arena = slu_talk_arena(talk);
     struct slu_exchange *x = slu_arena_zero(arena, sizeof(*x));
 
     if (!x)
@@ -424,19 +434,48 @@ static struct slu_exchange *begin(struct slu_talk *talk, struct slu_front *front
     x->station = worker->station;
     x->station->references++;
     worker->in_flight++;
-    x->talk = talk;
     x->arena = arena;
-    x->request = slu_talk_request(talk);
-    x->door = front->is_door ? &x->station->catalog->doors[front->door] : NULL;
-    x->began_us = slu_talk_began_us(talk);
     x->step_began_us = slu_clock_mono_us();
     x->ended_by = '-';
     x->ended_letter = '-';
-    x->id = slu_worker_fresh_id(worker, arena);
     slu_losses_init(&x->losses, arena, false);
     slu_mistakes_init(&x->mistakes, arena);
-    slu_talk_set_user(talk, x);
     link_exchange(x, worker);
+    return x;
+}
+
+struct slu_exchange *slu_exchange_without_caller(struct slu_worker *worker)
+{
+    struct slu_arena *arena = slu_mem_new(sizeof(*arena));
+    struct slu_exchange *x;
+
+    if (!arena)
+        return NULL;
+    slu_arena_init(arena, worker->gateway->catalog->limits.request_bytes);
+    x = exchange_new(worker, arena);
+    if (!x) {
+        free_own_arena(arena);
+        return NULL;
+    }
+    x->began_us = x->step_began_us;
+    x->step = STEP_WORK;
+    x->gone = true; /* there was a caller once */
+    return x;
+}
+
+static struct slu_exchange *begin(struct slu_talk *talk, struct slu_front *front)
+{
+    struct slu_worker *worker = front->worker;
+    struct slu_exchange *x = exchange_new(worker, slu_talk_arena(talk));
+
+    if (!x)
+        return NULL;
+    x->talk = talk;
+    x->request = slu_talk_request(talk);
+    x->door = front->is_door ? &x->station->catalog->doors[front->door] : NULL;
+    x->began_us = slu_talk_began_us(talk);
+    x->id = slu_worker_fresh_id(worker, x->arena);
+    slu_talk_set_user(talk, x);
     return x;
 }
 

@@ -84,6 +84,7 @@ struct slu_worker {
     bool draining;
     bool ending; /* the loop turns no more: nothing is waited for */
     bool ended;
+    struct slu_recovery *recovery; /* of the first worker, where there is a journal */
 };
 
 struct slu_gateway {
@@ -151,6 +152,7 @@ enum slu_step {
 };
 
 struct slu_letter;
+struct slu_recovery;
 struct slu_route;
 struct slu_list_ask;
 struct slu_several;
@@ -158,8 +160,8 @@ struct slu_several;
 struct slu_exchange {
     struct slu_exchange *next, **back; /* in the worker's list */
     struct slu_station *station;
-    struct slu_talk *talk;
-    struct slu_arena *arena; /* the talk's; this struct lies in it */
+    struct slu_talk *talk;   /* NULL: nobody waits */
+    struct slu_arena *arena; /* the talk's, or its own; this struct lies in it */
     const struct slu_request *request;
     const struct slu_door *door; /* NULL on the REST side */
     enum slu_step step;
@@ -204,7 +206,7 @@ struct slu_exchange {
     struct slu_journal_reply *told; /* what came, until it is used */
     struct slu_timer timer;
     struct slu_losses trial_losses;
-    bool recorded, settling, replayed, out_of_patience, asks;
+    bool recorded, settling, replayed, out_of_patience, asks, recovered;
     struct slu_str replayed_headers;
 
     /* what is told about it */
@@ -216,6 +218,8 @@ struct slu_exchange {
 
 extern const struct slu_server_handler slu_exchange_handler; /* user: struct slu_front */
 void slu_exchange_resume(struct slu_exchange *x);
+/* One that nobody waits for: it begins at its work. In an arena of its own; NULL on no memory. */
+struct slu_exchange *slu_exchange_without_caller(struct slu_worker *worker);
 /* When the loop turns no more and all callers are gone: what still waits for a cloud is told and
  * given back. */
 void slu_exchange_end_all(struct slu_worker *worker);
@@ -318,6 +322,13 @@ void slu_record_answered(struct slu_journal_reply *reply, void *letter);
 enum slu_step slu_record_unasked(struct slu_exchange *x);
 enum slu_step slu_operations_told(struct slu_exchange *x); /* operations.c */
 void slu_record_leave(struct slu_exchange *x);
+
+/* recover.c: writes that a crash has left open; on the first worker */
+SLU_NODISCARD bool slu_recovery_begin(struct slu_worker *worker);
+/* What is recorded of a door's write, whose client is gone. */
+void slu_recovered_reply(struct slu_exchange *x);
+void slu_recovery_end(struct slu_worker *worker);  /* on its thread, or after it */
+void slu_recovery_free(struct slu_worker *worker); /* when nothing is posted to its loop any more */
 
 /* trace.c: traceparent, carried on */
 

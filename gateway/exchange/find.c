@@ -144,7 +144,7 @@ static enum slu_job_step look_again(struct slu_job *job, const struct slu_find_b
         job->find_until_us = now + (uint64_t)find->visible_after_ms * 1000;
     if (now >= job->find_until_us)
         return not_there(job);
-    job->search = NULL;
+    slu_find_leave(job);
     job->pausing = true;
     job->looks_for = true;
     return slu_timer_set(&job->timer, EVERY_MS) ? JOB_PAUSE : slu_job_out_of_memory(job);
@@ -203,4 +203,5 @@ void slu_find_leave(struct slu_job *job)
 {
     if (job->search)
         slu_job_done(job->search);
+    job->search = NULL;
 }

@@ -32,7 +32,7 @@ static const struct {
     unsigned next; /* the steps that may follow */
 } life[] = {
     /* clang-format off */
-    [JOB_PLAN]      = {SLU_STR_INIT("plan"),      'D', false, slu_programme_next, TO(TURN) | TO(IMITATE) | TO(OVER)},
+    [JOB_PLAN]      = {SLU_STR_INIT("plan"),      'D', false, slu_programme_next, TO(TURN) | TO(IMITATE) | TO(FIND) | TO(OVER)},
     [JOB_TURN]      = {SLU_STR_INIT("turn"),      'Q', true,  take_turn,          TO(FETCH) | TO(OVER)},
     [JOB_FETCH]     = {SLU_STR_INIT("fetch"),     'F', true,  slu_fetch,          TO(TRANSLATE) | TO(OVER)},
     [JOB_TRANSLATE] = {SLU_STR_INIT("translate"), 'T', false, translate,          TO(ADMIT) | TO(OVER)},

@@ -58,6 +58,15 @@ static bool is_false(const struct slu_value *value)
     return slu_value_is(value, SLU_BOOL) && !value->truth;
 }
 
+/* What was asked for cannot be read any more. */
+static enum prepared lost(struct slu_job *job)
+{
+    slu_job_fail(job, 'G', SLU_FAULT_INTERNAL,
+                 "the gateway ended while the write was under way, and what it was cannot be read: "
+                 "look on the cloud for what it did");
+    return REFUSED;
+}
+
 /* A flow log that starts switched off, on a cloud that only makes running ones, is made and then
  * switched. Where there is no switch the table says why not. */
 static bool must_be_switched_off(const struct slu_job *job, const struct slu_value *document)
@@ -68,6 +77,8 @@ static bool must_be_switched_off(const struct slu_job *job, const struct slu_val
 
 static enum prepared make(struct slu_job *job)
 {
+    if (job->resumes && !job->canonical)
+        return lost(job);
     job->switch_off = must_be_switched_off(job, job->canonical);
     return act(job, SLU_OP_CREATE,
                job->switch_off ? without(job, job->canonical, "enabled") : job->canonical);
@@ -179,6 +190,12 @@ static enum prepared change(struct slu_job *job)
     drop_what_is_done_anyway(job);
     complete_wholes(job);
     job->unchanged = job->changes->count == 0;
+    if (job->resumes && !job->unchanged) {
+        slu_job_fail(job, 'G', SLU_FAULT_UNAVAILABLE,
+                     "the gateway ended while the change was under way, and it has not, or not "
+                     "wholly, taken effect: send it again");
+        return REFUSED;
+    }
     if (job->unchanged || (job->replace && changes_what_is_fixed(job, job->changes))) {
         job->replacing = !job->unchanged;
         return SKIP;
@@ -265,6 +282,8 @@ static enum prepared look_before_delete(struct slu_job *job)
                        ? !is_played(job) && job->target->settle_ms
                        : slu_table_serialize_by(job->target->table, SLU_OP_DELETE).n > 0;
 
+    if (job->resumes)
+        return look(job);
     return job->dry_run || !(job->if_match.p || ordered) ? SKIP : look(job);
 }
 
@@ -306,7 +325,7 @@ static void begin_act(struct slu_job *job)
 {
     job->native_step = 0;
     slu_attempt_clock(job);
-    job->search = NULL;
+    slu_find_leave(job);
     job->find_until_us = 0;
     job->settle_until_us = 0;
     job->act = job->asking;
@@ -315,6 +334,19 @@ static void begin_act(struct slu_job *job)
                                       job->document) &&
                job->native_step + 1 < slu_table_steps(job->target->table, job->asking))
             job->native_step++;
+}
+
+/* A create that was under way when the gateway ended is looked for, and not sent again. */
+static enum slu_job_step find_lost_create(struct slu_job *job)
+{
+    job->made = SLU_RETRY_MOST;
+    job->acted = true;
+    slu_fault_set(&job->why, SLU_FAULT_UNAVAILABLE, "",
+                  "the gateway ended while the flow log was being made");
+    if (!job->target->memory && slu_find_possible(job))
+        return JOB_FIND;
+    job->acted = !job->target->memory; /* the memory cloud ended with the gateway */
+    return slu_job_fail(job, 'G', SLU_FAULT_UNAVAILABLE, "%s", job->why.words);
 }
 
 enum slu_job_step slu_programme_next(struct slu_job *job)
@@ -336,6 +368,8 @@ enum slu_job_step slu_programme_next(struct slu_job *job)
         if (prepared == SKIP)
             continue;
         begin_act(job);
+        if (job->resumes && job->asking == SLU_OP_CREATE)
+            return find_lost_create(job);
         return job->target->memory ? JOB_IMITATE : JOB_TURN;
     }
     return JOB_OVER;
@@ -364,6 +398,7 @@ bool slu_programme_goes_on(const struct slu_job *job)
 bool slu_programme_hopes_for_nothing(const struct slu_job *job)
 {
     return (job->looking && job->act == SLU_OP_DELETE) ||
+           (job->resumes && job->operation == SLU_OP_DELETE) ||
            (job->verify && job->operation == SLU_OP_DELETE);
 }
 
@@ -379,6 +414,16 @@ bool slu_status_moves(const struct slu_value *flow_log)
 }
 
 /* After the acts */
+
+/* A delete that was under way when the gateway ended: gone, going, or never sent. */
+static enum slu_job_step after_lost_delete(struct slu_job *job)
+{
+    job->acted = !job->flow_log || slu_status_moves(job->flow_log);
+    if (job->acted)
+        return JOB_OVER;
+    return slu_job_fail(job, 'G', SLU_FAULT_UNAVAILABLE,
+                        "the gateway ended before the delete took effect: send it again");
+}
 
 static enum slu_job_step after_look(struct slu_job *job)
 {
@@ -489,6 +534,8 @@ enum slu_job_step slu_programme_after(struct slu_job *job)
 
     if (job->act == SLU_OP_CREATE && slu_value_is(id, SLU_STRING))
         job->id = slu_arena_str(job->arena, id->text);
+    if (job->resumes && job->operation == SLU_OP_DELETE)
+        return after_lost_delete(job);
     if (job->act == SLU_OP_GET && !job->looking)
         return job->flow_log ? after_look(job) : JOB_OVER;
     if (job->looking) {

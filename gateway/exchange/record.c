@@ -274,12 +274,26 @@ static bool is_journalled(const struct slu_exchange *x)
            slu_operation_writes(x->operation) && !x->dry_run && x->caller;
 }
 
+/* What a door's client wants, in the target's terms: aliases of the door are carried already. */
+static bool remember_native(struct slu_exchange *x)
+{
+    struct slu_value *said = x->canonical;
+    bool good;
+
+    x->canonical = x->job ? x->job->canonical : NULL;
+    good = slu_record_digest(x);
+    x->canonical = said;
+    return good;
+}
+
 static enum slu_step begin(struct slu_exchange *x)
 {
     struct slu_record record;
 
     if (!try_create(x))
         return slu_exchange_fail(x, SLU_FAULT_INTERNAL, "", "the flow log cannot be sent");
+    if (x->door && !remember_native(x))
+        return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
     record = record_of(x);
     x->letter = letter_new(x, true);
     if (x->arena->failed || !x->letter || !set_patience(x))
@@ -357,6 +371,17 @@ enum slu_step slu_record_begin(struct slu_exchange *x)
 
 /* The end */
 
+/* Nobody knows whether a write took effect. */
+static bool is_unknown(const struct slu_exchange *x)
+{
+    const struct slu_job *job = x->job;
+
+    if (x->recovered && !x->job_count)
+        return true; /* nobody could look */
+    return job && job->acted && job->fault.kind != SLU_FAULT_NONE && !job->looking &&
+           job->result.sent == SLU_SENT_PERHAPS;
+}
+
 /* Without an effect, and worth another try or a mended request: the key is not bound. */
 static bool binds_nothing(const struct slu_exchange *x)
 {
@@ -366,18 +391,9 @@ static bool binds_nothing(const struct slu_exchange *x)
         acted = acted || x->jobs[i]->acted;
         refused = refused || x->jobs[i]->outcome.kind != SLU_FAULT_NONE;
     }
-    if (acted || x->fault.kind == SLU_FAULT_NONE)
+    if (acted || x->fault.kind == SLU_FAULT_NONE || is_unknown(x))
         return false;
     return !refused || slu_fault_retryable(x);
-}
-
-/* Nobody knows whether a write took effect. */
-static bool is_unknown(const struct slu_exchange *x)
-{
-    const struct slu_job *job = x->job;
-
-    return job && job->acted && job->fault.kind != SLU_FAULT_NONE && !job->looking &&
-           job->result.sent == SLU_SENT_PERHAPS;
 }
 
 static struct slu_str headers_text(struct slu_exchange *x)

@@ -136,6 +136,34 @@ enum slu_step slu_rest_understand_several(struct slu_exchange *x)
     return STEP_RECORD;
 }
 
+/* After a crash: each target's part is looked for. A target that is gone from the configuration has
+ * no part that could be judged. */
+bool slu_several_resume(struct slu_exchange *x, struct slu_str names, int64_t began_s)
+{
+    struct slu_several *several = slu_arena_zero(x->arena, sizeof(*several));
+    struct slu_value *policy = taken(x->canonical, "policy");
+
+    if (!several)
+        return slu_fault_memory(&x->fault);
+    x->several = several;
+    (void)taken(x->canonical, "targets");
+    several->all = slu_value_is(policy, SLU_STRING) && slu_str_is(policy->text, "all");
+    while (names.p && several->count < TARGETS_MOST) {
+        const struct slu_target *target =
+            slu_catalog_target(x->station->catalog, slu_str_cut(&names, '\n'));
+
+        if (target)
+            several->targets[several->count++] = target;
+    }
+    if (!make_jobs(x, false))
+        return false;
+    for (size_t i = 0; i < several->count; i++) {
+        several->makes[i]->resumes = true;
+        several->makes[i]->attempt_began_s = began_s;
+    }
+    return true;
+}
+
 /* What happens next */
 
 static bool failed(const struct slu_job *job)

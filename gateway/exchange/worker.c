@@ -335,7 +335,7 @@ bool slu_worker_init(struct slu_worker *worker, struct slu_gateway *gateway, uns
     if (!worker->station || !open_fronts(worker, fault))
         return false;
     slu_loop_each_turn(worker->loop, end_of_turn, worker);
-    return true;
+    return slu_recovery_begin(worker) || slu_fault_memory(fault);
 }
 
 static void *run(void *argument)
@@ -373,6 +373,7 @@ void slu_worker_end(struct slu_worker *worker)
     worker->fronts = NULL;
     worker->front_count = 0;
     slu_exchange_end_all(worker);
+    slu_recovery_end(worker);
 }
 
 void slu_worker_done(struct slu_worker *worker)
@@ -380,6 +381,7 @@ void slu_worker_done(struct slu_worker *worker)
     slu_worker_end(worker);
     if (worker->loop)
         slu_loop_run_posted(worker->loop); /* notes to those who have ended free themselves */
+    slu_recovery_free(worker);
     slu_access_flush(worker);
     if (worker->loop)
         slu_timer_done(&worker->drain_timer);
