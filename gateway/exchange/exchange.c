@@ -266,7 +266,7 @@ static void start_all(struct slu_exchange *x)
 static enum slu_step work(struct slu_exchange *x)
 {
     start_all(x);
-    if (x->gone && (!x->recovered || x->station->worker->ending))
+    if (x->gone && (!x->detached || x->station->worker->ending))
         for (size_t i = 0; i < x->job_count; i++)
             if (!x->jobs[i]->left || x->station->worker->ending)
                 slu_job_leave(x->jobs[i]);
@@ -296,11 +296,11 @@ struct slu_job_spent slu_exchange_spent(const struct slu_exchange *x)
 
 static enum slu_step reply(struct slu_exchange *x)
 {
-    if (x->gone && !x->recovered)
+    if (x->gone && !x->detached)
         decide(x, 'C');
     if (x->gone && !x->recorded)
         return STEP_DONE;
-    if (x->recovered && !x->route)
+    if (x->detached && !x->route)
         slu_recovered_reply(x);
     else if (x->door)
         slu_door_reply(x);
@@ -329,7 +329,7 @@ static enum slu_step close_talk(struct slu_exchange *x)
     if (x->answered && !x->gone)
         end_talk(x);
     x->answered = false;
-    if (x->gone && !x->recovered)
+    if (x->gone && !x->detached)
         decide(x, 'C');
     return x->written || x->gone ? STEP_DONE : STEP_WAIT;
 }

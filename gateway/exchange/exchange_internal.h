@@ -179,7 +179,7 @@ struct slu_exchange {
     bool has_operation;
     struct slu_str flow_log_id;
     struct slu_str dialect; /* that is asked about */
-    bool dry_run, lenient, prefers_wait, replace;
+    bool dry_run, lenient, prefers_wait, prefers_async, replace;
     uint32_t wait_s;
     struct slu_match *match; /* of a door, from its first step on */
     const char *door_word;   /* why a door refuses, in the tables' words */
@@ -206,7 +206,10 @@ struct slu_exchange {
     struct slu_journal_reply *told; /* what came, until it is used */
     struct slu_timer timer;
     struct slu_losses trial_losses;
-    bool recorded, settling, replayed, out_of_patience, asks, recovered;
+    bool recorded, settling, replayed, out_of_patience, asks;
+    bool detached;  /* nobody waits for this one: */
+    bool recovered; /* a crash had left it open */
+    bool handed_on; /* its work goes on in another one */
     struct slu_str replayed_headers;
 
     /* what is told about it */
@@ -315,6 +318,8 @@ SLU_NODISCARD bool slu_record_digest(struct slu_exchange *x);
 enum slu_step slu_record_begin(struct slu_exchange *x); /* the step RECORD */
 enum slu_step slu_record_end(struct slu_exchange *x);   /* the step SETTLE */
 bool slu_record_replay(struct slu_exchange *x);
+/* As it is when it begins; texts are the exchange's. */
+struct slu_record slu_record_of(struct slu_exchange *x);
 /* For questions to the journal: the letter to hand over with slu_record_answered(), or NULL with
  * the fault set; and when the journal did not take it. The step RECORD waits for the answer. */
 struct slu_letter *slu_record_ask(struct slu_exchange *x);
@@ -325,6 +330,9 @@ void slu_record_leave(struct slu_exchange *x);
 
 /* recover.c: writes that a crash has left open; on the first worker */
 SLU_NODISCARD bool slu_recovery_begin(struct slu_worker *worker);
+/* Prefer: respond-async: the recorded write goes on in an exchange of its own. False on no memory:
+ * then the caller waits after all. */
+SLU_NODISCARD bool slu_exchange_hand_on(struct slu_exchange *x);
 /* What is recorded of a door's write, whose client is gone. */
 void slu_recovered_reply(struct slu_exchange *x);
 void slu_recovery_end(struct slu_worker *worker);  /* on its thread, or after it */

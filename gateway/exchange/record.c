@@ -226,7 +226,7 @@ static struct slu_str scope_of(struct slu_exchange *x)
                             SLU_FMT(x->request->path));
 }
 
-static struct slu_record record_of(struct slu_exchange *x)
+struct slu_record slu_record_of(struct slu_exchange *x)
 {
     return (struct slu_record){
         .id = x->id,
@@ -294,7 +294,7 @@ static enum slu_step begin(struct slu_exchange *x)
         return slu_exchange_fail(x, SLU_FAULT_INTERNAL, "", "the flow log cannot be sent");
     if (x->door && !remember_native(x))
         return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
-    record = record_of(x);
+    record = slu_record_of(x);
     x->letter = letter_new(x, true);
     if (x->arena->failed || !x->letter || !set_patience(x))
         return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
@@ -315,6 +315,9 @@ static enum slu_step repeat(struct slu_exchange *x, const struct slu_record *fir
                                  "another request was sent with this Idempotency-Key before; use a "
                                  "new key, or send the same request");
     x->operation_id = slu_arena_str(x->arena, first->id);
+    x->handed_on = first->state == SLU_RECORD_RUNNING && x->prefers_async;
+    if (x->handed_on)
+        return STEP_REPLY;
     if (first->state == SLU_RECORD_RUNNING)
         return slu_exchange_fail(x, SLU_FAULT_IN_PROGRESS, "idempotency-key",
                                  "the first request with this Idempotency-Key is still running: "
@@ -337,7 +340,7 @@ static enum slu_step begun(struct slu_exchange *x)
         x->operation_id = x->id;
         if (x->gone)
             return slu_exchange_fail(x, SLU_FAULT_TIMEOUT, "", "the caller left");
-        return STEP_WORK;
+        return x->prefers_async && slu_exchange_hand_on(x) ? STEP_REPLY : STEP_WORK;
     case SLU_JOURNAL_EXISTS:
         slu_must(told->count == 1);
         return repeat(x, &told->records[0]);

@@ -71,7 +71,7 @@ static bool add_job(struct slu_exchange *x, struct slu_str name, bool own,
     job->canonical = slu_value_copy(x->arena, x->canonical);
     if (job->canonical)
         (void)slu_aliases_resolve(target, job->canonical, x->arena, job->mistakes);
-    job->resumes = true;
+    job->resumes = x->recovered;
     job->attempt_began_s = record->created_ms / 1000;
     if (!own) {
         x->job = job;
@@ -87,7 +87,7 @@ static bool add_jobs(struct slu_exchange *x, const struct slu_record *record)
     if (!memchr(record->targets.p, '\n', record->targets.n) &&
         !slu_value_member(x->canonical, "targets"))
         return add_job(x, record->targets, false, record);
-    return slu_several_resume(x, rest, record->created_ms / 1000);
+    return slu_several_take_up(x, rest, record->created_ms / 1000);
 }
 
 static void take_up(struct slu_exchange *x, const struct slu_record *record)
@@ -98,7 +98,7 @@ static void take_up(struct slu_exchange *x, const struct slu_record *record)
     x->flow_log_id =
         record->flow_log_id.n ? slu_arena_str(x->arena, record->flow_log_id) : SLU_STR_NONE;
     x->caller = caller_of(x->station->catalog, record->caller);
-    x->recorded = x->recovered = true;
+    x->recorded = x->detached = true;
     find_route(x, record->scope);
     if (!slu_operation_of(record->operation, &operation))
         operation = SLU_OP_CREATE;
@@ -125,9 +125,33 @@ static void resume_all(struct slu_worker *worker, const struct slu_journal_reply
             return; /* the lease ends, and someone claims it again */
         slu_log(SLU_LOG_INFO, "recover", "operation %.*s (%.*s on %.*s) was not settled: looking",
                 SLU_FMT(record->id), SLU_FMT(record->operation), SLU_FMT(record->targets));
+        x->recovered = true;
         take_up(x, record);
         slu_exchange_resume(x);
     }
+}
+
+/* The same for a write whose caller does not wait: all that the request said goes along. */
+bool slu_exchange_hand_on(struct slu_exchange *x)
+{
+    struct slu_exchange *other = slu_exchange_without_caller(x->station->worker);
+    struct slu_record record;
+
+    if (!other)
+        return false;
+    record = slu_record_of(x);
+    other->lenient = x->lenient;
+    other->replace = x->replace;
+    other->prefers_wait = true; /* its end is the final state */
+    other->wait_s = x->station->catalog->limits.wait_most_s;
+    slu_losses_init(&other->losses, other->arena, x->lenient);
+    take_up(other, &record);
+    if (other->job && x->job && x->job->if_match.p)
+        other->job->if_match = slu_arena_str(other->arena, x->job->if_match);
+    x->handed_on = true;
+    x->recorded = false; /* the other one settles it */
+    slu_exchange_resume(other);
+    return true;
 }
 
 /* Claiming */

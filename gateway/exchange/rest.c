@@ -89,6 +89,8 @@ static bool read_preference(struct slu_exchange *x, struct slu_str text)
             return slu_fault_set(&x->fault, SLU_FAULT_BAD_PARAMETER, "prefer",
                                  "handling is strict or lenient");
         x->lenient = slu_str_is(value, "lenient");
+    } else if (slu_str_eq_nocase(name, SLU_STR("respond-async"))) {
+        x->prefers_async = true; /* where there is a journal; else nobody could ask for the end */
     } else if (slu_str_eq_nocase(name, SLU_STR("wait"))) {
         if (!slu_str_to_u64(value, &seconds))
             return slu_fault_set(&x->fault, SLU_FAULT_BAD_PARAMETER, "prefer",
@@ -474,12 +476,36 @@ static void forgive_repeat(struct slu_exchange *x)
 /* Where the write can be looked up; and of an answer that is given again its own fields. */
 static bool add_operation(struct slu_exchange *x)
 {
+    if (x->handed_on)
+        return true;
     if (x->replayed)
         return slu_record_replay(x);
     return !x->recorded ||
            slu_headers_add(
                x->arena, &x->response.headers, SLU_STR("operation-location"),
                slu_arena_printf(x->arena, "/v1/operations/%.*s", SLU_FMT(x->operation_id)));
+}
+
+/* 202: the operation has begun, and where to ask for its end. */
+static void reply_handed_on(struct slu_exchange *x)
+{
+    struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
+    struct slu_str at = slu_arena_printf(x->arena, "/v1/operations/%.*s", SLU_FMT(x->operation_id));
+    struct slu_headers *headers = &x->response.headers;
+
+    if (document) {
+        put_text(x, document, SLU_STR("id"), x->operation_id);
+        put_text(x, document, SLU_STR("status"), SLU_STR("running"));
+        put_text(x, document, SLU_STR("operation"), slu_str_of(slu_operation_name(x->operation)));
+        if (x->target)
+            put_text(x, document, SLU_STR("target"), x->target->name);
+    }
+    if (!slu_headers_add(x->arena, headers, SLU_STR("location"), at) ||
+        !slu_headers_add(x->arena, headers, SLU_STR("operation-location"), at) ||
+        !slu_headers_add(x->arena, headers, SLU_STR("preference-applied"),
+                         SLU_STR("respond-async")))
+        document = NULL;
+    slu_respond(x->arena, &x->response, 202, document, "application/json");
 }
 
 void slu_rest_reply(struct slu_exchange *x)
@@ -493,6 +519,10 @@ void slu_rest_reply(struct slu_exchange *x)
         return;
     if (x->fault.kind != SLU_FAULT_NONE) {
         slu_problem_reply(x);
+        return;
+    }
+    if (x->handed_on) {
+        reply_handed_on(x);
         return;
     }
     if (x->has_operation && slu_operation_writes(x->operation))

@@ -24,9 +24,9 @@ enum slu_step slu_rest_understand_several(struct slu_exchange *x);
 void slu_rest_reply_list(struct slu_exchange *x);
 void slu_rest_reply_several(struct slu_exchange *x);
 
-/* The parts of a write to several targets that was under way when the gateway ended. */
-SLU_NODISCARD bool slu_several_resume(struct slu_exchange *x, struct slu_str names,
-                                      int64_t began_s);
+/* The parts of a write to several targets, from its record. */
+SLU_NODISCARD bool slu_several_take_up(struct slu_exchange *x, struct slu_str names,
+                                       int64_t began_s);
 /* The body as an object; false with the fault set. `what` for messages: "the flow log". */
 bool slu_rest_body(struct slu_exchange *x, const char *what);
 /* The flow log as callers see it: with its target, members in the model's order. Takes the members
