@@ -139,7 +139,8 @@ static enum slu_step admit(struct slu_exchange *x)
     }
     if (!x->door)
         return slu_rest_admit(x);
-    slu_talk_want_body(x->talk, 0); /* the signature covers it */
+    if (!slu_exchange_want_body(x)) /* the signature covers it */
+        return STEP_REPLY;
     return STEP_RECEIVE;
 }
 
@@ -159,6 +160,32 @@ static enum slu_step receive(struct slu_exchange *x)
 static enum slu_step understand(struct slu_exchange *x)
 {
     return x->door ? slu_door_understand(x) : slu_rest_understand(x);
+}
+
+/* The body: what all of them together may need is bounded. */
+
+static uint64_t announced(const struct slu_exchange *x)
+{
+    struct slu_str length = slu_headers_value(&x->request->headers, SLU_STR("content-length"));
+    uint64_t most = x->station->catalog->limits.body_bytes, bytes = most;
+
+    if (!slu_talk_has_body(x->talk))
+        return 0;
+    return slu_str_to_u64(length, &bytes) && bytes < most ? bytes : most;
+}
+
+bool slu_exchange_want_body(struct slu_exchange *x)
+{
+    uint64_t bytes = announced(x);
+
+    if (!slu_budget_take(x->station->worker->gateway->bodies, bytes)) {
+        slu_exchange_fail(x, SLU_FAULT_UNAVAILABLE, "",
+                          "the memory for requests under way is used up; try again in a moment");
+        return false;
+    }
+    x->body_bytes = bytes;
+    slu_talk_want_body(x->talk, x->station->catalog->limits.body_bytes);
+    return true;
 }
 
 /* Jobs */
@@ -402,6 +429,7 @@ static enum slu_step done(struct slu_exchange *x)
     for (size_t i = 0; i < x->job_count; i++)
         slu_job_done(x->jobs[i]);
     slu_record_leave(x);
+    slu_budget_give(station->worker->gateway->bodies, x->body_bytes);
     unlink_exchange(x);
     station->worker->in_flight--;
     if (talk) {

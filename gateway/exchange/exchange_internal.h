@@ -5,6 +5,7 @@
 #ifndef SLU_EXCHANGE_INTERNAL_H
 #define SLU_EXCHANGE_INTERNAL_H
 
+#include "cloud/budget.h"
 #include "cloud/catalog.h"
 #include "cloud/faults.h"
 #include "cloud/memory.h"
@@ -98,6 +99,7 @@ struct slu_gateway {
     struct slu_nonces *nonces;
     struct slu_journal *journal; /* NULL: none is kept */
     struct slu_guards *guards;
+    struct slu_budget *bodies;  /* memory of all bodies under way */
     unsigned char page_key[32]; /* authenticates page tokens; random, of this process */
     struct slu_worker *workers;
     unsigned worker_count;
@@ -167,6 +169,7 @@ struct slu_exchange {
     enum slu_step step;
     bool resuming; /* slu_exchange_resume() is on the stack */
     bool body_is_here, gone, answered, written;
+    uint64_t body_bytes; /* taken from the budget of bodies */
 
     /* what is wanted */
     struct slu_str id; /* of this request */
@@ -238,6 +241,8 @@ SLU_NODISCARD struct slu_job *slu_exchange_job(struct slu_exchange *x,
 void slu_exchange_start(struct slu_exchange *x, struct slu_job *job);
 /* The one job of this exchange: made, and to be started by the step WORK. */
 enum slu_step slu_exchange_work(struct slu_exchange *x, struct slu_job *job);
+/* Lets the body come, if the memory for bodies allows; false with the fault set. */
+SLU_NODISCARD bool slu_exchange_want_body(struct slu_exchange *x);
 /* What all jobs together have spent on the wire. */
 struct slu_job_spent slu_exchange_spent(const struct slu_exchange *x);
 /* Ends the road here: records the fault unless there is one, and goes to REPLY. */

@@ -153,8 +153,8 @@ static enum slu_job_step look_again(struct slu_job *job, const struct slu_find_b
 static enum slu_job_step unknown(struct slu_job *job, const char *why)
 {
     return slu_job_fail(job, 'U', job->why.kind,
-                        "%s; whether it took effect is not known: %s. Look for it before you "
-                        "repeat it",
+                        "%s; it may have taken effect, which could not be found out: %s. Look for "
+                        "it before you repeat it",
                         job->why.words, why);
 }
 

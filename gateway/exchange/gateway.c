@@ -86,17 +86,21 @@ bool slu_gateway_share(struct slu_gateway *gateway)
     gateway->metrics = slu_metrics_new();
     gateway->turns = slu_turns_new();
     gateway->guards = slu_guards_new();
+    gateway->bodies = slu_budget_new(gateway->catalog->limits.body_memory_bytes
+                                         ? gateway->catalog->limits.body_memory_bytes
+                                         : UINT64_MAX);
     gateway->tokens = slu_tokens_new(tokens);
     gateway->nonces = slu_nonces_new(nonces, SLU_NONCES_MOST, SLU_SKEW_S);
     slu_wipe(tokens, sizeof(tokens));
     slu_wipe(nonces, sizeof(nonces));
     return gateway->memory && gateway->faults && gateway->metrics && gateway->turns &&
-           gateway->guards && gateway->tokens && gateway->nonces;
+           gateway->guards && gateway->bodies && gateway->tokens && gateway->nonces;
 }
 
 void slu_gateway_unshare(struct slu_gateway *gateway)
 {
     slu_guards_free(gateway->guards);
+    slu_budget_free(gateway->bodies);
     slu_nonces_free(gateway->nonces);
     slu_tokens_free(gateway->tokens);
     slu_turns_free(gateway->turns);

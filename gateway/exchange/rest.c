@@ -4,6 +4,7 @@
  */
 #include "exchange/rest.h"
 
+#include "base/clock.h"
 #include "codec/json.h"
 #include "codec/params.h"
 #include "codec/text.h"
@@ -220,8 +221,7 @@ enum slu_step slu_rest_write(struct slu_exchange *x)
     if (slu_headers_find(&x->request->headers, SLU_STR("content-encoding")))
         return slu_exchange_fail(x, SLU_FAULT_MEDIA_TYPE, "content-encoding",
                                  "send the body without Content-Encoding");
-    slu_talk_want_body(x->talk, x->station->catalog->limits.body_bytes);
-    return STEP_RECEIVE;
+    return slu_exchange_want_body(x) ? STEP_RECEIVE : STEP_REPLY;
 }
 
 static struct slu_job *single(struct slu_exchange *x)
@@ -546,6 +546,23 @@ enum slu_step slu_rest_openapi(struct slu_exchange *x)
     return STEP_REPLY;
 }
 
+/* What the latest calls say: "closed" is well, "open" is left alone for a while, "half_open" is
+ * tried again. */
+static struct slu_value *health_document(struct slu_exchange *x, const struct slu_target *target)
+{
+    const struct slu_guard *guard = x->station->guards[target - x->station->catalog->targets];
+    struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
+    struct slu_breaker_view view;
+
+    if (!guard || !document)
+        return guard ? NULL : slu_value_new(x->arena, SLU_NULL);
+    view = slu_breaker_look(guard->breaker, slu_clock_mono_us());
+    put_text(x, document, SLU_STR("breaker"), slu_str_of(slu_breaker_state_name(view.state)));
+    slu_value_put(document, SLU_STR("calls"), slu_value_int(x->arena, (int64_t)view.calls));
+    slu_value_put(document, SLU_STR("failed"), slu_value_int(x->arena, (int64_t)view.failed));
+    return document;
+}
+
 static struct slu_value *target_document(struct slu_exchange *x, const struct slu_target *target)
 {
     struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
@@ -565,6 +582,7 @@ static struct slu_value *target_document(struct slu_exchange *x, const struct sl
                              slu_value_string(x->arena, slu_str_of(slu_operation_name(operation))));
     }
     slu_value_put(document, SLU_STR("operations"), operations);
+    slu_value_put(document, SLU_STR("health"), health_document(x, target));
     slu_rest_abilities(x, target, document);
     return document;
 }
