@@ -113,7 +113,8 @@ static const struct command commands[] = {
      "code 1), unless --lenient is given; in replies it is always listed under loss.\n",
      map_options},
     {"sandbox", "", 0, 0, slu_cli_sandbox, "play every cloud there is a table for",
-     "Serves, for each mapping table in the order of their names, a door over a memory cloud of its\n"
+     "Serves, for each mapping table in the order of their names, a door over a memory cloud of "
+     "its\n"
      "own: it verifies signatures, keeps flow logs as long as the process lives, and answers in\n"
      "the cloud's own shapes. The doors' keys are fixed and public, so it listens on loopback "
      "only,\n"
