@@ -105,7 +105,7 @@ struct slu_door {
 struct slu_limits {
     uint32_t body_bytes;    /* of a caller's request; default 65536 */
     uint32_t connections;   /* all workers together; 0 = a little less than half of RLIMIT_NOFILE */
-    uint32_t request_bytes; /* memory one request may use; default 1 MiB */
+    uint32_t request_bytes; /* memory one request may use */
     uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
     uint32_t wait_most_s;       /* the longest Prefer: wait */
     uint64_t body_memory_bytes; /* all bodies in flight together */

@@ -82,14 +82,15 @@ static void out_of_memory(struct reader *reader)
 static void on_error(void *data, xmlError *error)
 {
     struct reader *reader = data;
+    struct slu_str words;
 
     if (error->level < XML_ERR_ERROR)
         return;
+    words = slu_str_of(error->message ? error->message : "is not well-formed");
     if (error->code == XML_ERR_NO_MEMORY)
         out_of_memory(reader);
     else
-        stop(reader, error->line,
-             slu_str_trim(slu_str_of(error->message ? error->message : "is not well-formed")));
+        stop(reader, error->line, slu_str_cut(&words, '\n'));
 }
 
 /* ---- what libxml2 finds ---- */

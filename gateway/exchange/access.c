@@ -78,6 +78,35 @@ static void add_first_line(const struct slu_exchange *x, struct slu_buf *line)
     add_unchecked(line, KEY("path"), x->request->path);
 }
 
+/* Has an earlier job of this exchange the same target? */
+static bool is_named(const struct slu_exchange *x, size_t job)
+{
+    for (size_t i = 0; i < job; i++)
+        if (x->jobs[i]->target == x->jobs[job]->target)
+            return true;
+    return false;
+}
+
+static void add_targets(const struct slu_exchange *x, struct slu_buf *line)
+{
+    bool first = true;
+
+    if (x->target) {
+        ADD_TEXT(line, "target", x->target->name);
+        ADD_TEXT(line, "dialect", x->target->dialect);
+        return;
+    }
+    for (size_t i = 0; i < x->job_count; i++) {
+        if (is_named(x, i))
+            continue;
+        slu_buf_add(line, first ? SLU_STR(",\"targets\":[") : SLU_STR(","));
+        slu_json_write_string(line, x->jobs[i]->target->name);
+        first = false;
+    }
+    if (!first)
+        slu_buf_byte(line, ']');
+}
+
 static void add_request(struct slu_exchange *x, struct slu_buf *line)
 {
     ADD_TEXT(line, "event", SLU_STR("request"));
@@ -93,10 +122,7 @@ static void add_request(struct slu_exchange *x, struct slu_buf *line)
         ADD_TEXT(line, "door", slu_table_dialect(x->door->table));
     if (x->caller)
         ADD_TEXT(line, "caller", x->caller->name);
-    if (x->target) {
-        ADD_TEXT(line, "target", x->target->name);
-        ADD_TEXT(line, "dialect", x->target->dialect);
-    }
+    add_targets(x, line);
     if (x->has_operation)
         ADD_TEXT(line, "operation", slu_str_of(slu_operation_name(x->operation)));
     ADD_TEXT(line, "flow_log_id", x->flow_log_id);

@@ -232,6 +232,14 @@ static const char *const flow_logs[][3] = {
 static const char *const several[][3] = {
     {"results", "array", "For each target: target, outcome (created, failed, undone, undo_failed), flow_log, id, error"},
     {NULL, NULL, NULL}};
+static const char *const dry_run[][3] = {
+    {"dry_run", "boolean", "true"},
+    {"target", "string", "Whom it would be sent to"},
+    {"request", "object", "The first native call: method, url, headers without secrets, body, signing"},
+    {"requests", "array", "All of them, in order"},
+    {"results", "array", "Of several targets, the same for each"},
+    {"loss", "array", "What would be left out"},
+    {NULL, NULL, NULL}};
 static const char *const translation[][3] = {
     {"from", "string", "A dialect, or canonical"},
     {"to", "string", "A dialect, or canonical"},
@@ -285,6 +293,7 @@ static void put_schemas(struct writer *w, struct slu_value *root)
     slu_value_put(schemas, SLU_STR("several_request"), several_schema(w));
     slu_value_put(schemas, SLU_STR("flow_logs"), simple_schema(w, flow_logs));
     slu_value_put(schemas, SLU_STR("several"), simple_schema(w, several));
+    slu_value_put(schemas, SLU_STR("dry_run"), simple_schema(w, dry_run));
     slu_value_put(schemas, SLU_STR("translation"), simple_schema(w, translation));
     slu_value_put(schemas, SLU_STR("translated"), simple_schema(w, translated));
     slu_put_text(w->arena, targets, "type", "object");
@@ -390,24 +399,61 @@ static void put_content(struct writer *w, struct slu_value *parent, const char *
     put_ref(w, slu_put_object(w->arena, media, "schema"), schema);
 }
 
+static struct slu_value *put_reply(struct writer *w, struct slu_value *responses,
+                                   const char *status, const char *says)
+{
+    struct slu_value *reply = object(w);
+
+    slu_value_put(responses, slu_arena_str(w->arena, slu_str_of(status)), reply);
+    slu_put_text(w->arena, reply, "description", says);
+    return reply;
+}
+
+/* Where the flow log and what a dry run shows come with one status, it is one of the two. */
+static void put_dry_run(struct writer *w, struct slu_value *responses,
+                        const struct slu_route *route)
+{
+    struct slu_value *flow_log = object(w), *shown = object(w), *reply, *media, *any;
+
+    reply = put_reply(w, responses, "200",
+                      route->status == 200 ? "Done; with dry_run: what would be sent"
+                                           : "With dry_run: what would be sent");
+    if (route->status != 200) {
+        put_content(w, reply, "application/json", "dry_run");
+        return;
+    }
+    media =
+        slu_put_object(w->arena, slu_put_object(w->arena, reply, "content"), "application/json");
+    any = slu_value_new(w->arena, SLU_ARRAY);
+    slu_value_put(slu_put_object(w->arena, media, "schema"), SLU_STR("anyOf"), any);
+    put_ref(w, flow_log, route->reply);
+    put_ref(w, shown, "dry_run");
+    slu_value_append(any, flow_log);
+    slu_value_append(any, shown);
+}
+
 static void put_replies(struct writer *w, struct slu_value *operation,
                         const struct slu_route *route)
 {
-    struct slu_value *responses = slu_put_object(w->arena, operation, "responses"), *good, *bad;
+    struct slu_value *responses = slu_put_object(w->arena, operation, "responses"), *good;
+    bool dry = route->parameters[0] && strcmp(route->parameters[0], "dry_run") == 0;
     char status[8] = {(char)('0' + route->status / 100), (char)('0' + route->status / 10 % 10),
                       (char)('0' + route->status % 10), 0};
 
-    good = object(w);
-    slu_value_put(responses, slu_arena_str(w->arena, slu_str_of(status)), good);
-    slu_put_text(w->arena, good, "description", route->summary);
-    if (route->status != 204)
-        put_content(w, good, "application/json", route->reply);
-    if (strcmp(route->reply, "several") == 0) {
-        slu_value_put(responses, SLU_STR("207"), slu_value_copy(w->arena, good));
+    if (dry)
+        put_dry_run(w, responses, route);
+    if (!dry || route->status != 200) {
+        good = put_reply(w, responses, status, route->summary);
+        if (route->status != 204)
+            put_content(w, good, "application/json", route->reply);
+        if (strcmp(route->reply, "several") == 0)
+            slu_value_put(responses, SLU_STR("207"), slu_value_copy(w->arena, good));
     }
-    bad = slu_put_object(w->arena, responses, "default");
-    slu_put_text(w->arena, bad, "description", "What went wrong");
-    put_content(w, bad, "application/problem+json", "problem");
+    if (route->status == 204)
+        put_content(w, put_reply(w, responses, "202", "It is going"), "application/json",
+                    "flow_log_reply");
+    put_content(w, put_reply(w, responses, "default", "What went wrong"),
+                "application/problem+json", "problem");
 }
 
 /* Path items have methods in lower case. */

@@ -135,7 +135,11 @@ struct slu_str slu_page_token(struct slu_exchange *x, const struct slu_list_ask 
         return SLU_STR_NONE;
     slu_buf_init(&out, 0);
     slu_json_write(&out, document);
-    if (!out.failed && seal(x, slu_buf_str(&out), digest))
+    if (2 * (out.n + SEAL_BYTES) > TOKEN_MOST)
+        slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "targets",
+                          "the places in so many lists do not fit into a page_token; name fewer "
+                          "targets at once");
+    else if (!out.failed && seal(x, slu_buf_str(&out), digest))
         text = write_hex(x->arena, slu_buf_str(&out), digest);
     slu_buf_done(&out);
     return text;
@@ -347,27 +351,37 @@ enum slu_step slu_rest_list(struct slu_exchange *x)
     return slu_exchange_work(x, job);
 }
 
-static struct slu_value *next_token(struct slu_exchange *x)
+/* False: there is no token although there should be one. */
+static bool next_token(struct slu_exchange *x, struct slu_value **ret_next)
 {
     struct slu_place place = slu_place_after(x->job);
     struct slu_str token;
 
-    if (!slu_place_goes_on(&place))
-        return slu_value_new(x->arena, SLU_NULL);
-    token = slu_page_token(x, x->ask, &place, 1);
-    return token.p ? slu_value_string(x->arena, token) : NULL;
+    *ret_next = NULL;
+    if (slu_place_goes_on(&place)) {
+        token = slu_page_token(x, x->ask, &place, 1);
+        if (token.p)
+            *ret_next = slu_value_string(x->arena, token);
+    } else {
+        *ret_next = slu_value_new(x->arena, SLU_NULL);
+    }
+    return *ret_next || slu_fault_memory(&x->fault);
 }
 
 void slu_rest_reply_list(struct slu_exchange *x)
 {
     struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
-    struct slu_value *list = slu_value_new(x->arena, SLU_ARRAY);
+    struct slu_value *list = slu_value_new(x->arena, SLU_ARRAY), *next;
 
+    if (!next_token(x, &next)) {
+        slu_problem_reply(x);
+        return;
+    }
     if (x->flow_log)
         slu_value_each (row, x->flow_log)
             slu_value_append(list, slu_rest_flow_log(x->arena, row, x->target));
     slu_value_put(document, SLU_STR("flow_logs"), list);
-    slu_value_put(document, SLU_STR("next_page_token"), next_token(x));
+    slu_value_put(document, SLU_STR("next_page_token"), next);
     slu_value_put(document, SLU_STR("loss"), slu_losses_value(x->arena, &x->losses));
     slu_respond(x->arena, &x->response, x->route->status, document, "application/json");
 }

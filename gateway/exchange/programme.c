@@ -174,6 +174,50 @@ static void drop_what_is_done_anyway(struct slu_job *job)
     }
 }
 
+/* Would an update of this member alone say nothing, since all of it is lost? */
+static bool is_lost(struct slu_job *job, const struct slu_value *member, struct slu_losses *losses)
+{
+    const struct slu_table *table = job->target->table;
+    struct slu_value *one = slu_value_new(job->arena, SLU_OBJECT);
+    struct slu_mistakes mistakes;
+    struct slu_request unsent;
+    size_t step = 0;
+
+    slu_mistakes_init(&mistakes, job->arena);
+    slu_value_put(one, member->name, slu_value_copy(job->arena, member));
+    if (job->arena->failed)
+        return false;
+    while (step + 1 < slu_table_steps(table, SLU_OP_UPDATE) &&
+           !slu_table_step_needed(table, SLU_OP_UPDATE, step, one))
+        step++;
+    return !slu_table_write_request(table, SLU_OP_UPDATE, step,
+                                    job->target->credentials.scheme_index, one, job->vars,
+                                    job->arena, losses, &mistakes, &unsent) &&
+           losses->count && mistakes.first && mistakes.first->pointer.n == 0;
+}
+
+/* Where losses are allowed, what is lost as a whole is told, and the rest is done: a switch, or
+ * nothing. */
+static void drop_what_is_lost(struct slu_job *job)
+{
+    struct slu_value *next;
+
+    if (job->target->memory || !job->losses->lenient || !serves(job, SLU_OP_UPDATE) || job->replace)
+        return;
+    for (struct slu_value *member = job->changes->first; member; member = next) {
+        struct slu_losses losses;
+
+        next = member->next;
+        slu_losses_init(&losses, job->arena, true);
+        if ((slu_str_is(member->name, "enabled") && switches_apart(job, job->changes)) ||
+            !is_lost(job, member, &losses))
+            continue;
+        for (const struct slu_loss *loss = losses.first; loss; loss = loss->next)
+            slu_losses_add(job->losses, loss->pointer, loss->value, loss->reason, loss->direction);
+        (void)slu_value_remove(job->changes, member);
+    }
+}
+
 static enum prepared change(struct slu_job *job)
 {
     if (job->dry_run && job->replace && changes_what_is_fixed(job, job->canonical)) {
@@ -188,6 +232,7 @@ static enum prepared change(struct slu_job *job)
     if (!job->changes)
         return REFUSED;
     drop_what_is_done_anyway(job);
+    drop_what_is_lost(job);
     complete_wholes(job);
     job->unchanged = job->changes->count == 0;
     if (job->resumes && !job->unchanged) {

@@ -510,6 +510,10 @@ static void reply_lists(struct slu_exchange *x)
     if (x->ask->waiting.p)
         places[count++] = (struct slu_place){.target = x->ask->waiting};
     token = count ? slu_page_token(x, x->ask, places, count) : SLU_STR_NONE;
+    if (x->fault.kind != SLU_FAULT_NONE) {
+        slu_problem_reply(x);
+        return;
+    }
     slu_value_put(document, SLU_STR("flow_logs"), list);
     slu_value_put(document, SLU_STR("next_page_token"),
                   count ? (token.p ? slu_value_string(x->arena, token) : NULL)

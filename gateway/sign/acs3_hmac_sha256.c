@@ -25,30 +25,8 @@ static const struct slu_form form = {
 #define DIGEST       SLU_STR("x-acs-content-sha256")
 #define TOKEN        SLU_STR("x-acs-security-token")
 #define CONTENT_TYPE SLU_STR("content-type")
+#define FAMILY       SLU_STR("x-acs-")
 #define HOST         SLU_STR("host")
-
-static bool is_acs(struct slu_str name)
-{
-    struct slu_str head = {name.p, 6};
-
-    return name.n > head.n && slu_str_eq_nocase(head, SLU_STR("x-acs-"));
-}
-
-static bool collect(struct slu_arena *arena, const struct slu_request *request,
-                    struct slu_fields *fields, struct slu_fault *fault)
-{
-    if (!slu_fields_init(&form, arena, fields, request, fault) ||
-        !slu_fields_add(arena, fields, HOST, request->host, fault))
-        return false;
-    for (size_t i = 0; i < request->headers.count; i++) {
-        const struct slu_header *header = &request->headers.items[i];
-
-        if ((is_acs(header->name) || slu_str_eq_nocase(header->name, CONTENT_TYPE)) &&
-            !slu_fields_add(arena, fields, header->name, header->value, fault))
-            return false;
-    }
-    return true;
-}
 
 static bool sign(struct slu_seal *seal, struct slu_arena *arena, int64_t unix_s,
                  struct slu_str nonce, struct slu_request *request, struct slu_sign_trace *trace,
@@ -69,7 +47,7 @@ static bool sign(struct slu_seal *seal, struct slu_arena *arena, int64_t unix_s,
     if (seal->security_token.n &&
         !slu_sign_field(arena, request, TOKEN, seal->security_token, fault))
         return false;
-    return collect(arena, request, &fields, fault) &&
+    return slu_fields_collect(&form, FAMILY, arena, request, &fields, fault) &&
            slu_form_sign(&form, seal->keys, seal->access_key, arena, request, &fields, digest,
                          SLU_STR_NONE, trace, fault);
 }
@@ -109,7 +87,7 @@ static bool all_signed(const struct slu_request *request, struct slu_str list,
     for (size_t i = 0; i < request->headers.count; i++) {
         struct slu_str name = request->headers.items[i].name;
 
-        if (is_acs(name) && !slu_list_has(list, name))
+        if (slu_field_of_family(name, FAMILY) && !slu_list_has(list, name))
             return slu_refuse(fault, "unsigned", "every x-acs- field must be signed");
         if (request->body.n && slu_str_eq_nocase(name, CONTENT_TYPE) && !slu_list_has(list, name))
             return slu_refuse(fault, "unsigned", "content-type must be signed with a body");

@@ -29,6 +29,7 @@ static const struct slu_form form = {
 #define DIGEST       SLU_STR("X-Amz-Content-Sha256")
 #define TOKEN        SLU_STR("X-Amz-Security-Token")
 #define CONTENT_TYPE SLU_STR("content-type")
+#define FAMILY       SLU_STR("x-amz-")
 #define HOST         SLU_STR("host")
 #define END          SLU_STR("aws4_request")
 
@@ -117,29 +118,6 @@ static struct slu_hmac *key_for(struct keys *keys, struct slu_str scope)
 
 /* ---- what is signed */
 
-static bool is_amz(struct slu_str name)
-{
-    struct slu_str head = {name.p, 6};
-
-    return name.n > head.n && slu_str_eq_nocase(head, SLU_STR("x-amz-"));
-}
-
-static bool collect(struct slu_arena *arena, const struct slu_request *request,
-                    struct slu_fields *fields, struct slu_fault *fault)
-{
-    if (!slu_fields_init(&form, arena, fields, request, fault) ||
-        !slu_fields_add(arena, fields, HOST, request->host, fault))
-        return false;
-    for (size_t i = 0; i < request->headers.count; i++) {
-        const struct slu_header *header = &request->headers.items[i];
-
-        if ((is_amz(header->name) || slu_str_eq_nocase(header->name, CONTENT_TYPE)) &&
-            !slu_fields_add(arena, fields, header->name, header->value, fault))
-            return false;
-    }
-    return true;
-}
-
 /* Credential and the two lines between the word and the digest; scope is a slice of the first. */
 struct bound {
     struct slu_str credential, scope, middle;
@@ -186,7 +164,7 @@ static bool sign(struct slu_seal *seal, struct slu_arena *arena, int64_t unix_s,
          !slu_sign_field(arena, request, TOKEN, seal->security_token, fault)) ||
         (!slu_field_count(request, DIGEST, &digest) &&
          !slu_body_digest(arena, request->body, &digest, fault)) ||
-        !collect(arena, request, &fields, fault))
+        !slu_fields_collect(&form, FAMILY, arena, request, &fields, fault))
         return false;
     hmac = key_for(seal->keys, bound.scope);
     return hmac ? slu_form_sign(&form, hmac, bound.credential, arena, request, &fields, digest,
@@ -275,7 +253,8 @@ static bool all_signed(const struct slu_request *request, struct slu_str list,
     for (size_t i = 0; i < request->headers.count; i++) {
         struct slu_str name = request->headers.items[i].name;
 
-        if ((is_amz(name) || slu_str_eq_nocase(name, CONTENT_TYPE)) && !slu_list_has(list, name))
+        if ((slu_field_of_family(name, FAMILY) || slu_str_eq_nocase(name, CONTENT_TYPE)) &&
+            !slu_list_has(list, name))
             return slu_refuse(fault, "unsigned",
                               "content-type and every x-amz- field must be signed");
     }

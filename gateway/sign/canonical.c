@@ -70,6 +70,29 @@ bool slu_fields_add(struct slu_arena *arena, struct slu_fields *fields, struct s
     return true;
 }
 
+bool slu_field_of_family(struct slu_str name, struct slu_str head)
+{
+    return name.n > head.n && slu_str_eq_nocase((struct slu_str){name.p, head.n}, head);
+}
+
+bool slu_fields_collect(const struct slu_form *form, struct slu_str head, struct slu_arena *arena,
+                        const struct slu_request *request, struct slu_fields *fields,
+                        struct slu_fault *fault)
+{
+    if (!slu_fields_init(form, arena, fields, request, fault) ||
+        !slu_fields_add(arena, fields, SLU_STR("host"), request->host, fault))
+        return false;
+    for (size_t i = 0; i < request->headers.count; i++) {
+        const struct slu_header *header = &request->headers.items[i];
+
+        if ((slu_field_of_family(header->name, head) ||
+             slu_str_eq_nocase(header->name, SLU_STR("content-type"))) &&
+            !slu_fields_add(arena, fields, header->name, header->value, fault))
+            return false;
+    }
+    return true;
+}
+
 /* Every field of one name. Host and Content-Length are no fields of a request in this house: they
  * stand for themselves. */
 static bool add_named(struct slu_arena *arena, struct slu_fields *fields,

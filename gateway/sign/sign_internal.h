@@ -119,6 +119,13 @@ SLU_NODISCARD bool slu_fields_init(const struct slu_form *form, struct slu_arena
 SLU_NODISCARD bool slu_fields_add(struct slu_arena *arena, struct slu_fields *fields,
                                   struct slu_str name, struct slu_str value,
                                   struct slu_fault *fault);
+/* Is it a field of the family whose names begin so ("x-…-")? */
+bool slu_field_of_family(struct slu_str name, struct slu_str head);
+/* What schemes sign that have a family of fields: host, content-type when it is sent, the family.
+ */
+SLU_NODISCARD bool slu_fields_collect(const struct slu_form *form, struct slu_str head,
+                                      struct slu_arena *arena, const struct slu_request *request,
+                                      struct slu_fields *fields, struct slu_fault *fault);
 /* The fields of a list "a;b;c" as a caller sent it: lower case, ascending, each of them present. */
 SLU_NODISCARD bool slu_fields_named(const struct slu_form *form, struct slu_arena *arena,
                                     struct slu_fields *fields, const struct slu_request *request,

@@ -90,6 +90,10 @@ def case_openapi_is_sound(w):
     text = json.dumps(said)
     for name in set(text.split("#/components/schemas/")[1:]):
         assert name.split('"')[0] in schemas, name[:60]
+    one = said["paths"]["/v1/targets/{target}/flow-logs/{id}"]
+    assert {"200", "202", "204"} <= set(one["delete"]["responses"]), one["delete"]
+    assert "anyOf" in one["patch"]["responses"]["200"]["content"]["application/json"]["schema"], one
+    assert {"200", "201", "207"} <= set(said["paths"]["/v1/flow-logs"]["post"]["responses"])
     methods = {method for path in said["paths"].values() for method in path}
     assert {"get", "post", "patch", "delete"} <= methods, methods
 

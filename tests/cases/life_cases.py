@@ -237,6 +237,26 @@ def done_anyway(world):
     gone(world, "router", log)
 
 
+def case_what_is_lost_of_a_change(world):
+    """Lenient: what a cloud cannot change is told, and the rest is done, if only a switch or nothing."""
+    for name, change, status in (("router", {"tags": {"a": "b"}}, "active"), ("net", {"tags": {"a": "b"}}, "active"),
+                                 ("ali", {"tags": {"a": "b"}}, "active"), ("ec2", {"description": "x"}, "active"),
+                                 ("router", {"tags": {"a": "b"}, "enabled": False}, "disabled"),
+                                 ("ali", {"tags": {"a": "b"}, "enabled": False}, "disabled")):
+        yield f"{name}: {json.dumps(change)}", lambda n=name, c=change, s=status: lost(world, n, c, s)
+
+
+def lost(world, name, change, status):
+    log = made(world, name, 62)
+    for query in ("?dry_run=true", ""):
+        answer = patch(world, name, log, change, {"Prefer": "handling=lenient, wait=10"}, query)
+        assert answer.status == 200, repr(answer)
+        told = [loss["pointer"] for loss in answer.json()["loss"]]
+        assert told == ["/" + next(iter(change))], told
+    assert answer.json()["status"] == status, repr(answer)
+    gone(world, name, log)
+
+
 def case_bad_patches(world):
     log = made(world, "net", 8)
     for change, status, pointer in (

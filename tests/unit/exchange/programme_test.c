@@ -400,6 +400,220 @@ static void one_look_for_all(void **state)
     assert_true(now.script.count < SLU_COUNT(fds) + 12);
 }
 
+/* Several targets */
+
+#define ON(targets, policy)                                                                        \
+    "{\"targets\":[" targets "],\"policy\":\"" policy "\",\"name\":\"edge\",\"resource_type\":"    \
+    "\"vpc\",\"resource_id\":\"" ANY_UUID "\",\"traffic_type\":\"reject\",\"destination\":{"       \
+    "\"type\":\"lts\",\"group\":\"" ANY_UUID "\",\"stream\":\"" ANY_UUID "\"}}"
+
+static struct slu_value *result_of(const struct slu_value *document, const char *target)
+{
+    slu_value_each (result, slu_value_member(document, "results"))
+        if (slu_str_is(text_of(result, "target"), target))
+            return result;
+    fail_msg("no result of %s", target);
+    return NULL;
+}
+
+/* The second target has a flow log of this content already. */
+static void all_or_nothing(void **state)
+{
+    static const struct {
+        const char *fails;
+        int status;
+        bool gone;
+        const char *outcome;
+    } rows[] = {{NULL, 0, false, "undone"},
+                {"DELETE", 409, false, "undo_failed"},
+                {NULL, 0, true, "undone"}}; /* somebody else was faster */
+
+    heard(*state, talk_once(*state, PORTAL_KEY, "/v1/targets/memory/flow-logs", "", net_flow_log),
+          201);
+    for (size_t i = 0; i < SLU_COUNT(rows); i++) {
+        struct slu_value *document;
+
+        now.fails = rows[i].fails;
+        now.ends = ANY_UUID;
+        now.status = rows[i].status;
+        now.gone = rows[i].gone;
+        document = heard(
+            *state,
+            talk_once(*state, PORTAL_KEY, "/v1/flow-logs", "", ON("\"net\",\"memory\"", "all")),
+            207);
+        assert_str(text_of(result_of(document, "memory"), "outcome"), "failed");
+        assert_str(text_of(result_of(document, "net"), "outcome"), rows[i].outcome);
+        assert_str(text_of(result_of(document, "net"), "id"), ANY_UUID);
+    }
+}
+
+static void each_for_itself(void **state)
+{
+    struct slu_value *document, *names;
+
+    now.fails = "POST";
+    now.ends = "flow_logs";
+    now.status = 500;
+    document = heard(
+        *state,
+        talk_once(*state, PORTAL_KEY, "/v1/flow-logs", "", ON("\"net\",\"memory\"", "best_effort")),
+        207);
+    assert_str(text_of(result_of(document, "memory"), "outcome"), "created");
+    assert_str(text_of(result_of(document, "net"), "outcome"), "failed");
+    names = slu_value_member(world_line(*state, 0), "targets");
+    assert_int_equal(names->count, 2);
+    assert_str(names->first->text, "net");
+}
+
+static void every_unknown_target_is_named(void **state)
+{
+    struct slu_value *problem = heard(
+        *state,
+        talk_once(*state, PORTAL_KEY, "/v1/flow-logs", "", ON("\"x\",\"memory\",\"y\"", "all")),
+        422);
+    struct slu_value *errors = slu_value_member(problem, "errors");
+
+    assert_int_equal(errors->count, 2);
+    assert_str(text_of(errors->first, "pointer"), "/targets/0");
+    assert_str(text_of(errors->last, "pointer"), "/targets/2");
+}
+
+/* Fewer rows on a page than there are targets. */
+static void merged_in_small_pages(void **state)
+{
+    char path[8192] = "/v1/flow-logs?page_size=1&targets=memory,otc,ali";
+    const struct slu_value *next;
+    unsigned rows = 0, pages = 0;
+
+    heard(
+        *state,
+        talk_once(*state, PORTAL_KEY, "/v1/flow-logs", "", ON("\"memory\",\"otc\",\"ali\"", "all")),
+        201);
+    do {
+        struct slu_value *document =
+            heard(*state, talk_once(*state, PORTAL_KEY, path, "", NULL), 200);
+        uint32_t count = slu_value_member(document, "flow_logs")->count;
+
+        assert_true(count <= 1 && ++pages < 9);
+        rows += count;
+        next = slu_value_member(document, "next_page_token");
+        if (next->kind == SLU_STRING)
+            snprintf(path, sizeof(path),
+                     "/v1/flow-logs?page_size=1&targets=memory,otc,ali&page_token=%.*s",
+                     SLU_FMT(next->text));
+    } while (next->kind == SLU_STRING);
+    assert_int_equal(rows, 3);
+}
+
+/* A condition without a tag is one that never holds, and not none. */
+static void a_condition_must_name_something(void **state)
+{
+    static const char patch[] = "{\"name\":\"other\"}";
+
+    heard(*state, talk_method(*state, "DELETE", ONE, "if-match: \r\n", NULL), 412);
+    heard(*state, talk_method(*state, "PATCH", ONE, "if-match:\r\n", patch), 412);
+    CALLED("GET " NET_PATH "/" ANY_UUID);
+}
+
+static void heads_of_lists(void **state)
+{
+    static const char text[] =
+        "HEAD /v1/targets/memory/flow-logs HTTP/1.1\r\nhost: a\r\nconnection: "
+        "close\r\nauthorization: Bearer " PORTAL_KEY "\r\n\r\n";
+    char told[4096];
+    int fd = dial(*state, FRONT_REST);
+    ssize_t n, all = 0;
+
+    say_bytes(fd, text, sizeof(text) - 1);
+    while ((n = recv(fd, told + all, sizeof(told) - 1 - (size_t)all, 0)) > 0)
+        all += n;
+    close(fd);
+    told[all] = '\0';
+    assert_non_null(strstr(told, "HTTP/1.1 200"));
+    assert_true(ends_with(told, (size_t)all, "\r\n\r\n"));
+}
+
+/* Every allocation failing */
+
+static const struct {
+    const char *method, *path, *more, *body;
+} roads[] = {
+    {"PATCH", A_ROUTER, "", "{\"name\":\"other\",\"enabled\":false}"},
+    {"PATCH", ONE "?replace=true", "", "{\"traffic_type\":\"all\"}"},
+    {"DELETE", A_ROUTER, "if-match: *\r\n", NULL},
+    {"GET", "/v1/targets/otc/flow-logs?page_size=2", "", NULL},
+    {"GET", "/v1/flow-logs?page_size=1&targets=memory,otc", "", NULL},
+    {"POST", "/v1/flow-logs?dry_run=true", "", ON("\"net\",\"memory\"", "all")},
+    {"POST", "/v1/flow-logs", "", ON("\"net\",\"memory\"", "best_effort")},
+};
+
+struct failing {
+    unsigned long at, asked;
+};
+
+static void begin_failing(void *argument)
+{
+    slu_mem_fail_at(((struct failing *)argument)->at);
+}
+
+static void end_failing(void *argument)
+{
+    ((struct failing *)argument)->asked = slu_mem_fail_at(0);
+}
+
+/* With the n-th allocation failing; false when nothing failed any more. */
+static bool fails_once(struct world *world, size_t road, unsigned long n)
+{
+    static struct answer told;
+    struct failing failing = {.at = n};
+    int fd;
+
+    now.gone = false;
+    now.after_write = 0;
+    world_on_loop(world, begin_failing, &failing);
+    fd = dial(world, FRONT_REST);
+    say_method(fd, roads[road].method, roads[road].path, roads[road].more, roads[road].body);
+    if (hear(fd, &told)) {
+        if (told.status >= 300 && told.status < 500)
+            print_error("road %zu, allocation %lu: %s\n", road, n, told.text);
+        assert_true(told.status < 300 || told.status >= 500);
+        if (told.body.n)
+            read_json(world, told.body);
+    }
+    world_on_loop(world, end_failing, &failing);
+    close(fd);
+    slu_arena_reset(&world->arena);
+    return failing.asked >= n;
+}
+
+static void make_three(struct world *world)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        char body[512];
+
+        snprintf(body, sizeof(body),
+                 "{\"name\":\"log-%u\",\"resource_type\":\"vpc\",\"resource_id\":\"vpc-%u\","
+                 "\"destination\":{\"type\":\"sls\",\"group\":\"g\",\"stream\":\"s\"}}",
+                 i, i);
+        heard(world, talk_once(world, PORTAL_KEY, "/v1/targets/otc/flow-logs", "", body), 201);
+    }
+}
+
+static void every_allocation_fails(void **state)
+{
+    struct world *world = *state;
+
+    now.made = NEW_UUID;
+    make_three(world);
+    for (size_t road = 0; road < SLU_COUNT(roads); road++) {
+        unsigned long n = 1;
+
+        while (fails_once(world, road, n))
+            n++;
+        assert_true(n > 1 && n < 2000);
+    }
+}
+
 #define OF_JOBS(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -423,6 +637,13 @@ int main(void)
         OF_JOBS(leaves_half_way),
         OF_JOBS(leaves_before_the_change),
         OF_JOBS(one_look_for_all),
+        OF_JOBS(all_or_nothing),
+        OF_JOBS(each_for_itself),
+        OF_JOBS(every_unknown_target_is_named),
+        OF_JOBS(merged_in_small_pages),
+        OF_JOBS(a_condition_must_name_something),
+        OF_JOBS(heads_of_lists),
+        OF_JOBS(every_allocation_fails),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
