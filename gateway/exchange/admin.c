@@ -61,19 +61,45 @@ static void healthz(struct slu_talk *talk, struct slu_gateway *gateway)
     answer(talk, 200, "application/json", SLU_STR("{\"status\":\"alive\"}"));
 }
 
+/* Writes are refused until the store is back; reads go on. */
+static void refuse_store(struct slu_talk *talk, const struct slu_fault *fault)
+{
+    struct slu_arena *arena = slu_talk_arena(talk);
+    struct slu_value *document = slu_value_new(arena, SLU_OBJECT);
+    struct slu_str why = fault->kind == SLU_FAULT_NONE
+                             ? SLU_STR("it has not been opened yet")
+                             : slu_arena_printf(arena, "%s: %s", fault->place, fault->words);
+
+    slu_value_put(document, SLU_STR("status"),
+                  slu_value_string(arena, SLU_STR("store_not_writable")));
+    slu_value_put(document, SLU_STR("detail"), slu_value_string(arena, why));
+    answer_document(talk, 503, document);
+}
+
 static void readyz(struct slu_talk *talk, struct slu_gateway *gateway)
 {
+    struct slu_journal_health health = {.writable = true};
+
+    if (gateway->journal)
+        slu_journal_health(gateway->journal, &health);
     if (gateway->draining)
         answer(talk, 503, "application/json", SLU_STR("{\"status\":\"draining\"}"));
+    else if (!health.writable)
+        refuse_store(talk, &health.fault);
     else
         answer(talk, 200, "application/json", SLU_STR("{\"status\":\"ready\"}"));
 }
 
 static void metrics(struct slu_talk *talk, struct slu_gateway *gateway)
 {
+    struct slu_journal_health health;
     struct slu_gauges gauges = {0};
     struct slu_buf text;
 
+    if (gateway->journal) {
+        slu_journal_health(gateway->journal, &health);
+        gauges.journal = &health;
+    }
     for (unsigned i = 0; i < gateway->worker_count; i++) {
         gauges.in_flight += gateway->workers[i].shown_in_flight;
         gauges.connections += gateway->workers[i].shown_connections;

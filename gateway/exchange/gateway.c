@@ -312,12 +312,44 @@ static void await_end(struct slu_gateway *gateway, const sigset_t *signals)
     }
 }
 
+/* One line when the store stops being writable, and one when it is again. */
+static void tell_store(struct slu_gateway *gateway, bool *store_fails)
+{
+    struct slu_journal_health health;
+
+    slu_journal_health(gateway->journal, &health);
+    if (health.writable && *store_fails)
+        slu_log(SLU_LOG_INFO, "journal", "the store can be written again");
+    else if (!health.writable && !*store_fails && health.fault.kind != SLU_FAULT_NONE)
+        slu_log(SLU_LOG_ERROR, "journal",
+                "the store cannot be written, so writes are refused until it can: %s%s%s",
+                health.fault.place, health.fault.place[0] ? ": " : "", health.fault.words);
+    else
+        return;
+    *store_fails = !health.writable;
+}
+
+/* The next signal; meanwhile the store is watched. */
+static int next_signal(struct slu_gateway *gateway, const sigset_t *signals, bool *store_fails)
+{
+    struct timespec look = {0, 200 * 1000000};
+    int got;
+
+    if (!gateway->journal)
+        return sigwaitinfo(signals, NULL);
+    while ((got = sigtimedwait(signals, NULL, &look)) < 0)
+        tell_store(gateway, store_fails);
+    return got;
+}
+
 static void serve(struct slu_gateway *gateway, const sigset_t *signals, slu_gateway_reload_fn *load,
                   void *user)
 {
+    bool store_fails = false;
+
     tell_ready(gateway);
     for (;;) {
-        int got = sigwaitinfo(signals, NULL);
+        int got = next_signal(gateway, signals, &store_fails);
 
         if (got == SIGHUP)
             reload(gateway, load, user);

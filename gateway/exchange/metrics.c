@@ -178,6 +178,35 @@ static void write_slots(const struct slu_metrics *metrics, struct slu_buf *out)
     }
 }
 
+static void write_number(struct slu_buf *out, const char *name, const char *type, const char *help,
+                         uint64_t number)
+{
+    head(out, name, type, help);
+    slu_buf_printf(out, "%s %llu\n", name, (unsigned long long)number);
+}
+
+static void write_journal(const struct slu_journal_health *journal, struct slu_buf *out)
+{
+    write_number(out, "sluice_journal_writable", "gauge",
+                 "1 while writes can be recorded; while it is 0 they are refused.",
+                 journal->writable);
+    write_number(out, "sluice_journal_commits_total", "counter",
+                 "Transactions of the journal that wrote.", journal->commits);
+    write_number(out, "sluice_journal_writes_total", "counter", "Records written in them.",
+                 journal->writes);
+    write_number(out, "sluice_journal_reads_total", "counter", "Questions to the journal.",
+                 journal->reads);
+    write_number(out, "sluice_journal_largest_group", "gauge",
+                 "The most records that one transaction wrote.", journal->largest);
+    write_number(out, "sluice_journal_queued", "gauge", "Commands that wait for the journal.",
+                 journal->queued);
+    write_number(out, "sluice_journal_failures_total", "counter",
+                 "Transactions that the store did not take, and failed openings.",
+                 journal->failures);
+    write_number(out, "sluice_journal_pruned_total", "counter",
+                 "Operations removed after their retention.", journal->pruned);
+}
+
 void slu_metrics_write(const struct slu_metrics *metrics, const struct slu_gauges *gauges,
                        struct slu_buf *out)
 {
@@ -196,6 +225,8 @@ void slu_metrics_write(const struct slu_metrics *metrics, const struct slu_gauge
                    (unsigned long long)metrics->reloads_good);
     slu_buf_printf(out, "sluice_reloads_total{result=\"refused\"} %llu\n",
                    (unsigned long long)metrics->reloads_bad);
+    if (gauges->journal)
+        write_journal(gauges->journal, out);
     write_requests(metrics, out);
     write_slots(metrics, out);
 }

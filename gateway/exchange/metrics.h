@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/fault.h"
 #include "model/operation.h"
+#include "store/journal.h"
 
 #include <stdatomic.h>
 
@@ -44,6 +45,7 @@ _Atomic uint64_t *slu_metrics_reloads(struct slu_metrics *metrics, bool good);
 
 struct slu_gauges {
     uint64_t in_flight, connections;
+    const struct slu_journal_health *journal; /* NULL: none is kept */
 };
 void slu_metrics_write(const struct slu_metrics *metrics, const struct slu_gauges *gauges,
                        struct slu_buf *out);

@@ -69,7 +69,8 @@ static bool read_words(struct slu_exchange *x, struct slu_journal_filter *filter
     if (filter->state.p && !slu_record_state_of(filter->state, &state))
         slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "status",
                           "status is running, succeeded, failed or unknown");
-    else if (filter->operation.p && !slu_operation_of(filter->operation, &operation))
+    else if (filter->operation.p &&
+             (!slu_operation_of(filter->operation, &operation) || !slu_operation_writes(operation)))
         slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "operation",
                           "operation is create, update or delete");
     else

@@ -187,6 +187,17 @@ bool slu_record_read_key(struct slu_exchange *x)
 
 /* The record */
 
+/* What makes the same body another request. */
+static void add_wishes(const struct slu_exchange *x, struct slu_buf *text)
+{
+    const struct slu_headers *headers = &x->request->headers;
+
+    slu_buf_printf(text, "%s%s", x->lenient ? "\nlenient" : "", x->replace ? "\nreplace" : "");
+    for (size_t i = 0; i < headers->count; i++)
+        if (slu_str_eq_nocase(headers->items[i].name, SLU_STR("if-match")))
+            slu_buf_printf(text, "\nif-match %.*s", SLU_FMT(headers->items[i].value));
+}
+
 bool slu_record_digest(struct slu_exchange *x)
 {
     char *hex = slu_arena_get(x->arena, SLU_SHA256_HEX);
@@ -194,12 +205,13 @@ bool slu_record_digest(struct slu_exchange *x)
     bool good;
 
     slu_buf_init(&text, 0);
-    good = hex && (!x->canonical || slu_json_write_sorted(x->arena, &text, x->canonical)) &&
-           !text.failed && slu_sha256_hex(slu_buf_str(&text), hex);
-    if (good) {
-        x->digest = (struct slu_str){hex, SLU_SHA256_HEX};
+    good = hex && (!x->canonical || slu_json_write_sorted(x->arena, &text, x->canonical));
+    if (good && !text.failed)
         x->request_text = slu_arena_str(x->arena, slu_buf_str(&text));
-    }
+    add_wishes(x, &text);
+    good = good && !text.failed && slu_sha256_hex(slu_buf_str(&text), hex);
+    if (good)
+        x->digest = (struct slu_str){hex, SLU_SHA256_HEX};
     slu_buf_done(&text);
     return good && x->request_text.p;
 }

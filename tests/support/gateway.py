@@ -185,9 +185,20 @@ class Gateway(Process):
         self.heard = []  # everything that callers got, for the search for secrets
         file = pathlib.Path(self.home.name) / "gateway.json"
         file.write_text(json.dumps(self.config, indent=2))
-        self.file = str(file)
-        super().__init__(binary, ["serve", "--config", self.file], self.home.name,
-                         env or environment())
+        self.file, self.env, self.lives = str(file), env or environment(), 0
+        super().__init__(binary, ["serve", "--config", self.file], self.home.name, self.env)
+
+    def restart(self, kill=False):
+        """Ends it in order, or at once, and starts it again with the same configuration."""
+        if kill:
+            self.process.kill()
+            self.process.wait()
+        else:
+            self.stop()
+        self.heard.append(self.output())
+        self.lives += 1
+        super().__init__(self.binary, ["serve", "--config", self.file], self.home.name, self.env,
+                         name=f"gateway{self.lives}")
 
     def call(self, method, path, body=None, headers=None, key="portal", port=None, timeout=None):
         fields = dict(headers or {})
