@@ -197,12 +197,15 @@ class Systems:
             self.networks[log["id"]] = log
             return 200, own, {"flow_log": log}
         if request.method == "GET" and not key:
-            return 200, own, {"flow_logs": list(self.networks.values())}
-        if key not in self.networks:
+            return 200, own, {"flow_logs": [log for log in self.networks.values()
+                                            if log["tenant_id"] == project]}
+        if self.networks.get(key, {}).get("tenant_id") != project:
             return 404, own, {"code": "VPC.3002", "message": f"Flow log {key} could not be found."}
         if request.method == "DELETE":
             del self.networks[key]
             return 204, own, b""
+        if request.method == "PUT":
+            self.networks[key].update(request.json()["flow_log"], updated_at=_now())
         return 200, own, {"flow_log": self.networks[key]}
 
     def _router(self, request):
