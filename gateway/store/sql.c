@@ -1,0 +1,173 @@
+/*
+ * The schema and the statements, one a verb, in SQL that SQLite (3.35 or later) and PostgreSQL (12
+ * or later) both speak, but for a few words that each engine gives.
+ *
+ * Each statement may be executed twice with the same effect and the same answer, since after a lost
+ * connection nobody knows whether the transaction was committed.
+ */
+#include "store/journal_internal.h"
+
+/* Step 1: operations and whose they are. The running ones have an index of their own, which stays
+ * small however many are kept. Step 2: locks. */
+const char *const slu_store_migrations[] = {
+    "CREATE TABLE operations ("
+    " id @ID PRIMARY KEY, caller @ID NOT NULL, scope @ID NOT NULL, idempotency_key @ID,"
+    " digest TEXT, targets TEXT, operation TEXT, flow_log_id TEXT, request TEXT, token TEXT,"
+    " fingerprint TEXT, parts TEXT, upstream TEXT, headers TEXT, body TEXT, owner @ID NOT NULL,"
+    " claim @ID, state TEXT NOT NULL, attempts BIGINT NOT NULL, status BIGINT NOT NULL DEFAULT 0,"
+    " created_ms BIGINT NOT NULL, updated_ms BIGINT NOT NULL,"
+    " expires_ms BIGINT NOT NULL DEFAULT 0);"
+    "CREATE UNIQUE INDEX operations_key ON operations (caller, scope, idempotency_key)"
+    " WHERE idempotency_key IS NOT NULL;"
+    "CREATE INDEX operations_list ON operations (caller, created_ms, id);"
+    "CREATE INDEX operations_running ON operations (created_ms) WHERE state = 'running';"
+    "CREATE INDEX operations_expired ON operations (expires_ms) WHERE expires_ms <> 0;"
+    "CREATE TABLE owners (owner @ID PRIMARY KEY, lease_until_ms BIGINT NOT NULL)",
+
+    "CREATE TABLE locks (name @ID PRIMARY KEY, holder @ID NOT NULL, owner @ID NOT NULL,"
+    " lease_until_ms BIGINT NOT NULL)",
+    NULL,
+};
+
+size_t slu_store_versions(const char *const *migrations)
+{
+    size_t count = 0;
+
+    while (migrations[count])
+        count++;
+    return count;
+}
+
+bool slu_store_newer(struct slu_fault *fault, const char *place, int64_t found, size_t known)
+{
+    return slu_fault_set(fault, SLU_FAULT_UNAVAILABLE, place,
+                         "the journal has schema version %lld, this program knows up to %zu; start "
+                         "the program that made it, or a later one",
+                         (long long)found, known);
+}
+
+/* The parameters are those that command.c fills in, in its order. */
+#define INSERT                                                                                     \
+    "INSERT INTO operations (id, caller, scope, idempotency_key, digest, targets, operation,"      \
+    " flow_log_id, request, token, fingerprint, parts, upstream, owner, attempts, created_ms,"     \
+    " updated_ms, state)"                                                                          \
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,"         \
+    " 'running') "
+#define DEAD(table)                                                                                \
+    "NOT EXISTS (SELECT 1 FROM owners WHERE owners.owner = " table                                 \
+    ".owner AND owners.lease_until_ms > @NOW)"
+
+/* clang-format off */
+const struct slu_store_verb_info slu_store_verbs[SLU_STORE_VERBS] = {
+    /* An update that changes nothing makes RETURNING give the row that is in the way. */
+    [SLU_STORE_BEGIN] = {"begin",
+        INSERT "ON CONFLICT (caller, scope, idempotency_key) WHERE idempotency_key IS NOT NULL"
+        " DO UPDATE SET caller = excluded.caller RETURNING @COLUMNS",
+        true, true, SLU_STORE_AT_ONCE, 0},
+    [SLU_STORE_BEGIN_FREE] = {"begin",
+        INSERT "ON CONFLICT (id) DO UPDATE SET caller = excluded.caller RETURNING @COLUMNS",
+        true, true, SLU_STORE_AT_ONCE, 0},
+    [SLU_STORE_NOTE] = {"note",
+        "UPDATE operations SET attempts = $3, updated_ms = $4, token = COALESCE($5, token),"
+        " fingerprint = COALESCE($6, fingerprint), flow_log_id = COALESCE($7, flow_log_id),"
+        " parts = COALESCE($8, parts), upstream = COALESCE($9, upstream)"
+        " WHERE id = $1 AND owner = $2 AND state = 'running' RETURNING id",
+        true, false, SLU_STORE_PATIENT, 2},
+    [SLU_STORE_SETTLE] = {"settle",
+        "UPDATE operations SET attempts = $3, updated_ms = $4, state = $5, status = $6,"
+        " headers = $7, body = $8, flow_log_id = COALESCE($9, flow_log_id),"
+        " parts = COALESCE($10, parts), upstream = COALESCE($11, upstream),"
+        " expires_ms = @NOW + $12, idempotency_key ="
+        " CASE WHEN CAST($13 AS BIGINT) = 1 THEN NULL ELSE idempotency_key END"
+        " WHERE id = $1 AND owner = $2"
+        " AND (state IN ('running', 'unknown') OR state = $5 AND updated_ms = $4) RETURNING id",
+        true, false, SLU_STORE_KEPT, 2},
+    [SLU_STORE_DISCARD] = {"discard",
+        "DELETE FROM operations WHERE id = $1 AND owner = $2 AND state = 'running'"
+        " AND attempts = 0 RETURNING id",
+        true, false, SLU_STORE_KEPT, 2},
+    [SLU_STORE_DISOWN] = {"disown",
+        "UPDATE operations SET owner = '' WHERE claim = $1 AND owner = $2 AND state = 'running'"
+        " RETURNING id",
+        true, false, SLU_STORE_KEPT, 2},
+    [SLU_STORE_LOCK] = {"lock",
+        "INSERT INTO locks (name, holder, owner, lease_until_ms) VALUES ($1, $2, $3, @NOW + $4)"
+        " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, owner = excluded.owner,"
+        " lease_until_ms = excluded.lease_until_ms"
+        " WHERE locks.holder = excluded.holder OR locks.lease_until_ms <= @NOW OR " DEAD("locks")
+        " RETURNING name",
+        true, false, SLU_STORE_AT_ONCE, 1},
+    [SLU_STORE_UNLOCK] = {"unlock",
+        "DELETE FROM locks WHERE name = $1 AND holder = $2 RETURNING name",
+        true, false, SLU_STORE_KEPT, 1},
+    /* The claim's own number finds again what a transaction of unknown end may have claimed. */
+    [SLU_STORE_CLAIM] = {"claim",
+        "WITH due (due_id) AS MATERIALIZED (SELECT id FROM operations WHERE state = 'running'"
+        " AND (claim = $2 OR owner <> $1 AND " DEAD("operations") ")"
+        " ORDER BY CASE WHEN claim = $2 THEN 0 ELSE 1 END, created_ms LIMIT $3 @SKIP)"
+        " UPDATE operations SET owner = $1, claim = $2 FROM due WHERE id = due_id"
+        " RETURNING @COLUMNS",
+        true, true, SLU_STORE_PATIENT, 3},
+    [SLU_STORE_RENEW] = {"renew",
+        "INSERT INTO owners (owner, lease_until_ms) VALUES ($1, @NOW + $2)"
+        " ON CONFLICT (owner) DO UPDATE SET lease_until_ms = excluded.lease_until_ms"
+        " RETURNING owner",
+        true, false, SLU_STORE_PATIENT, 2},
+    [SLU_STORE_PRUNE] = {"prune",
+        "WITH old (old_id) AS MATERIALIZED (SELECT id FROM operations"
+        " WHERE expires_ms <> 0 AND expires_ms <= @NOW ORDER BY expires_ms LIMIT $1 @SKIP)"
+        " DELETE FROM operations WHERE id IN (SELECT old_id FROM old) RETURNING id",
+        true, false, SLU_STORE_PATIENT, 3},
+    [SLU_STORE_PRUNE_OWNERS] = {"prune owners",
+        "DELETE FROM owners WHERE lease_until_ms <= @NOW - $1 RETURNING owner",
+        true, false, SLU_STORE_PATIENT, 3},
+    [SLU_STORE_PRUNE_LOCKS] = {"prune locks",
+        "DELETE FROM locks WHERE lease_until_ms <= @NOW - $1 RETURNING name",
+        true, false, SLU_STORE_PATIENT, 3},
+    [SLU_STORE_LEAVE] = {"leave",
+        "DELETE FROM owners WHERE owner = $1 RETURNING owner",
+        true, false, SLU_STORE_PATIENT, 3},
+    [SLU_STORE_GET] = {"get",
+        "SELECT @COLUMNS FROM operations"
+        " WHERE id = $1 AND (CAST($2 AS TEXT) IS NULL OR caller = $2)",
+        false, true, SLU_STORE_AT_ONCE, 4},
+    [SLU_STORE_LIST] = {"list",
+        "SELECT @COLUMNS FROM operations WHERE (CAST($1 AS TEXT) IS NULL OR caller = $1)"
+        " AND (CAST($2 AS TEXT) IS NULL OR state = $2)"
+        " AND (CAST($3 AS TEXT) IS NULL OR @FIND(targets, CAST($3 AS TEXT)) > 0)"
+        " AND (CAST($4 AS TEXT) IS NULL OR operation = $4)"
+        " AND (created_ms < $5 OR created_ms = $5 AND id < $6)"
+        " ORDER BY created_ms DESC, id DESC LIMIT $7",
+        false, true, SLU_STORE_AT_ONCE, 4},
+};
+/* clang-format on */
+
+static const char columns[] =
+#define COLUMN(member, column) #column ", "
+    SLU_STORE_TEXTS(COLUMN) SLU_STORE_NUMBERS(COLUMN) "state";
+#undef COLUMN
+
+void slu_store_sql(struct slu_buf *out, const struct slu_store_engine *engine, const char *sql)
+{
+    const struct {
+        const char *word, *means;
+    } words[] = {
+        {"@COLUMNS", columns},   {"@NOW", engine->now},     {"@SKIP", engine->skip_locked},
+        {"@FIND", engine->find}, {"@ID", engine->identity},
+    };
+
+    while (*sql) {
+        size_t i = 0;
+
+        while (i < SLU_COUNT(words) && strncmp(sql, words[i].word, strlen(words[i].word)) != 0)
+            i++;
+        if (i < SLU_COUNT(words)) {
+            slu_buf_add(out, slu_str_of(words[i].means));
+            sql += strlen(words[i].word);
+        } else {
+            slu_buf_byte(out, *sql == '$' ? engine->param : *sql);
+            sql++;
+        }
+    }
+    slu_buf_byte(out, '\0');
+}
