@@ -18,8 +18,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 enum {
     GROUP = 1024,          /* commands in a transaction */
@@ -46,7 +44,6 @@ struct slu_journal {
     char owner[SLU_OPERATION_ID];
     struct slu_store_command *chores[CHORES];
     pthread_t thread;
-    int stop_fd;
 
     pthread_mutex_t lock; /* of everything down to the next blank line */
     pthread_cond_t wake;
@@ -201,8 +198,8 @@ static void open_engine(struct slu_journal *journal)
     struct slu_fault fault = {.kind = SLU_FAULT_NONE};
 
     close_engine(journal);
-    journal->complete = journal->engine->open(&journal->options, journal->migrations,
-                                              journal->stop_fd, &journal->state, &fault);
+    journal->complete =
+        journal->engine->open(&journal->options, journal->migrations, &journal->state, &fault);
     atomic_store(&journal->readable, journal->state != NULL);
     journal->tried = true;
     if (!journal->complete) {
@@ -275,6 +272,16 @@ static void put_back(struct slu_journal *journal, struct slu_store_command **bat
     list_move(&journal->waiting, &again);
 }
 
+/* The engine took it back, unless only its answer could not be kept. */
+static void refuse(struct slu_journal *journal, struct slu_store_command *command,
+                   const struct slu_fault *fault)
+{
+    if (fault->kind == SLU_FAULT_UNAVAILABLE)
+        slu_store_command_free(slu_take(command->undo));
+    remember(journal, fault);
+    fail(journal, command, fault);
+}
+
 /* One transaction, or one for each command when one of them is to blame. False when the store is
  * no good any more. */
 static bool execute(struct slu_journal *journal, struct slu_store_command **batch, size_t count)
@@ -291,8 +298,7 @@ static bool execute(struct slu_journal *journal, struct slu_store_command **batc
         return true;
     case SLU_STORE_REFUSED:
         if (count == 1) {
-            remember(journal, &fault);
-            fail(journal, batch[0], &fault);
+            refuse(journal, batch[0], &fault);
             return true;
         }
         for (i = 0; i < count; i++)
@@ -531,8 +537,6 @@ static void free_parts(struct slu_journal *journal)
     if (journal->place)
         slu_wipe(journal->place, strlen(journal->place));
     slu_mem_free(journal->place);
-    if (journal->stop_fd >= 0)
-        close(journal->stop_fd);
     pthread_mutex_destroy(&journal->lock);
     pthread_cond_destroy(&journal->wake);
     slu_mem_free(journal);
@@ -554,12 +558,11 @@ struct slu_journal *slu_journal_new(const struct slu_journal_options *options,
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&journal->wake, &monotonic);
     pthread_mutex_init(&journal->lock, NULL);
-    journal->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (!set_up(journal, options, fault)) {
         free_parts(journal);
         return NULL;
     }
-    if (journal->stop_fd < 0 || pthread_create(&journal->thread, NULL, live, journal) != 0) {
+    if (pthread_create(&journal->thread, NULL, live, journal) != 0) {
         slu_fault_set(fault, SLU_FAULT_INTERNAL, "store", "the store thread cannot be started");
         free_parts(journal);
         return NULL;
@@ -569,15 +572,12 @@ struct slu_journal *slu_journal_new(const struct slu_journal_options *options,
 
 void slu_journal_free(struct slu_journal *journal)
 {
-    uint64_t one = 1;
-
     if (!journal)
         return;
     pthread_mutex_lock(&journal->lock);
     journal->stopping = true;
     pthread_cond_signal(&journal->wake);
     pthread_mutex_unlock(&journal->lock);
-    slu_must(write(journal->stop_fd, &one, sizeof(one)) == sizeof(one));
     pthread_join(journal->thread, NULL);
     free_parts(journal);
 }

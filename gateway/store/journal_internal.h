@@ -129,7 +129,7 @@ struct slu_store_engine {
     /* Opens, and makes or migrates the schema. `ret_state` may be set when it fails: then reading
      * may work, and close is called all the same. */
     bool (*open)(const struct slu_journal_options *options, const char *const *migrations,
-                 int stop_fd, void **ret_state, struct slu_fault *fault);
+                 void **ret_state, struct slu_fault *fault);
     void (*close)(void *state);
     enum slu_store_end (*run)(void *state, struct slu_store_command **batch, size_t count,
                               struct slu_fault *fault);

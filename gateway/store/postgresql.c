@@ -1,7 +1,7 @@
 /*
- * The journal in PostgreSQL through libpq, never blocking but in poll(), which has a deadline and
- * ends when the journal is closed. A transaction is one pipeline: all its statements leave at once
- * and the answers are read behind one another
+ * The journal in PostgreSQL through libpq, never blocking but in poll(), which has a deadline (and
+ * in the look-up of the server's name, where libpq offers nothing else). A transaction is one
+ * pipeline: all its statements leave at once and the answers are read behind one another
  * (https://www.postgresql.org/docs/15/libpq-pipeline-mode.html).
  *
  * The connection string may hold a password: libpq's words about the string itself are not passed
@@ -16,11 +16,10 @@
 #include <poll.h>
 #include <stdio.h>
 
-enum { CONNECT_MS = 5000, ANSWER_MS = 15000 };
+enum { CONNECT_MS = 3000, ANSWER_MS = 15000 };
 
 struct postgresql {
     PGconn *connection;
-    int stop_fd;
     char place[128];
     char *secrets[2]; /* passwords in the connection string */
 };
@@ -63,18 +62,14 @@ static bool complain(const struct postgresql *p, struct slu_fault *fault, const 
 
 /* ---- waiting */
 
-/* Until the connection's socket has one of the events; false after the deadline or when the journal
- * is being closed (where that ends the waiting). */
-static bool await(struct postgresql *p, short events, uint64_t deadline_us, bool stoppable)
+/* Until the connection's socket has one of the events; false after the deadline. */
+static bool await(struct postgresql *p, short events, uint64_t deadline_us)
 {
-    struct pollfd watched[] = {{PQsocket(p->connection), events, 0}, {p->stop_fd, POLLIN, 0}};
+    struct pollfd watched = {PQsocket(p->connection), events, 0};
     uint64_t now_us = slu_clock_mono_us();
 
-    if (now_us >= deadline_us || watched[0].fd < 0)
-        return false;
-    return poll(watched, stoppable && p->stop_fd >= 0 ? 2 : 1,
-                (int)((deadline_us - now_us) / 1000 + 1)) >= 0 &&
-           !(stoppable && watched[1].revents);
+    return now_us < deadline_us && watched.fd >= 0 &&
+           poll(&watched, 1, (int)((deadline_us - now_us) / 1000 + 1)) >= 0;
 }
 
 /* The next answer, or NULL between two statements; false when the connection is of no use any more.
@@ -88,7 +83,7 @@ static bool next_result(struct postgresql *p, uint64_t deadline_us, PGresult **r
             return false;
         if (!PQisBusy(p->connection))
             break;
-        if (!await(p, (short)(POLLIN | (unsent ? POLLOUT : 0)), deadline_us, false) ||
+        if (!await(p, (short)(POLLIN | (unsent ? POLLOUT : 0)), deadline_us) ||
             !PQconsumeInput(p->connection))
             return false;
     }
@@ -180,7 +175,7 @@ static bool connect(struct postgresql *p, const char *string, struct slu_fault *
     if (!p->connection)
         return slu_fault_memory(fault);
     while (PQstatus(p->connection) != CONNECTION_BAD && state != PGRES_POLLING_OK) {
-        if (!await(p, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_us, true))
+        if (!await(p, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_us))
             return complain(p, fault, "the server cannot be reached", "it did not answer in time");
         state = PQconnectPoll(p->connection);
         if (state == PGRES_POLLING_FAILED)
@@ -297,7 +292,7 @@ static void postgresql_close(void *state)
 }
 
 static bool postgresql_open(const struct slu_journal_options *options,
-                            const char *const *migrations, int stop_fd, void **ret_state,
+                            const char *const *migrations, void **ret_state,
                             struct slu_fault *fault)
 {
     struct postgresql *p = slu_mem_new(sizeof(*p));
@@ -305,7 +300,6 @@ static bool postgresql_open(const struct slu_journal_options *options,
     bool good = p && string;
 
     if (good) {
-        p->stop_fd = stop_fd;
         good = read_string(p, string, fault) && connect(p, string, fault) && settings(p, fault) &&
                migrate(p, migrations, fault) && prepare(p, fault) &&
                (PQenterPipelineMode(p->connection) == 1 || slu_fault_memory(fault));

@@ -265,11 +265,10 @@ static bool open_for_reading(struct sqlite *s)
 }
 
 static bool sqlite_open(const struct slu_journal_options *options, const char *const *migrations,
-                        int stop_fd, void **ret_state, struct slu_fault *fault)
+                        void **ret_state, struct slu_fault *fault)
 {
     struct sqlite *s = slu_mem_new(sizeof(*s));
 
-    (void)stop_fd;
     if (!s)
         return slu_fault_memory(fault);
     s->lock_fd = -1;

@@ -543,7 +543,7 @@ static void test_migrations(void **state)
         snprintf(place->store, sizeof(place->store), "%s/old.db", place->dir);
     options = options_of(place);
     /* the first program made the first step; its statements about locks cannot be prepared */
-    assert_false(engine->open(&options, earlier, -1, &opened, &fault));
+    assert_false(engine->open(&options, earlier, &opened, &fault));
     assert_non_null(strstr(fault.words, "locks"));
     engine->close(slu_take(opened));
 
@@ -555,7 +555,7 @@ static void test_migrations(void **state)
     later[0] = slu_store_migrations[0];
     later[1] = slu_store_migrations[1];
     fault.kind = SLU_FAULT_NONE;
-    assert_true(engine->open(&options, later, -1, &opened, &fault));
+    assert_true(engine->open(&options, later, &opened, &fault));
     engine->close(slu_take(opened));
 
     journal = journal_with(&options); /* this program does not know the last step */
@@ -593,7 +593,7 @@ static bool one_of_each(void *context)
     struct slu_str owner = SLU_STR("0123456789abcdef0123456789abcdef");
     struct slu_store_command *commands[5] = {NULL};
     void *opened = NULL;
-    bool good = engine->open(&options, slu_store_migrations, -1, &opened, &fault) &&
+    bool good = engine->open(&options, slu_store_migrations, &opened, &fault) &&
                 (commands[0] = slu_store_begin(owner, &record, &fault)) &&
                 (commands[1] = slu_store_note(owner, &record, &fault)) &&
                 (commands[2] = slu_store_claim(SLU_STR("other"), 2, &fault)) &&

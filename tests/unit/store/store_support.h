@@ -93,14 +93,14 @@ static inline struct slu_journal_reply *want(struct call *call, bool handed,
 }
 
 /* DO(outcome, slu_journal_get(journal, id, caller, CALL)): the reply. */
-#define CALL call_done, &call, &fault
+#define CALL call_done, &the_call, &the_fault
 #define DO(outcome, handed)                                                                        \
     __extension__({                                                                                \
-        struct slu_fault fault = {.kind = SLU_FAULT_NONE};                                         \
-        struct call call;                                                                          \
-        call_init(&call);                                                                          \
+        struct slu_fault the_fault = {.kind = SLU_FAULT_NONE};                                     \
+        struct call the_call;                                                                      \
+        call_init(&the_call);                                                                      \
         bool was_handed = (handed);                                                                \
-        want(&call, was_handed, &fault, (outcome));                                                \
+        want(&the_call, was_handed, &the_fault, (outcome));                                        \
     })
 #define DONE(outcome, handed) slu_journal_reply_free(DO(outcome, handed))
 
