@@ -156,6 +156,8 @@ static bool read_string(struct postgresql *p, const char *string, struct slu_fau
             database = value;
     }
     snprintf(p->place, sizeof(p->place), "postgresql %.60s:%.20s/%.30s", host, port, database);
+    if (mentions_secret(p, p->place))
+        snprintf(p->place, sizeof(p->place), "postgresql");
     PQconninfoFree(options);
     return good || slu_fault_memory(fault);
 }
