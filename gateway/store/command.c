@@ -368,6 +368,11 @@ bool slu_store_row(struct slu_store_command *command, const struct slu_str *cell
     return true;
 }
 
+void slu_store_rows(struct slu_store_command *command, size_t count)
+{
+    command->reply.count += count;
+}
+
 void slu_store_conclude(struct slu_store_command *command)
 {
     struct slu_journal_reply *reply = &command->reply;

@@ -500,6 +500,7 @@ const struct slu_store_engine slu_store_postgresql = {
     .skip_locked = "FOR UPDATE OF operations SKIP LOCKED",
     .find = "strpos",
     .identity = "TEXT COLLATE \"C\"",
+    .told = "RETURNING 1",
     .param = '$',
     .open = postgresql_open,
     .close = postgresql_close,
