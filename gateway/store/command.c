@@ -214,7 +214,7 @@ struct slu_store_command *slu_store_list(const struct slu_journal_filter *filter
     struct slu_store_command *command = NULL;
     struct slu_buf target;
 
-    slu_must(filter->most > 0 && filter->most <= SLU_JOURNAL_PAGE);
+    slu_must(filter->caller.p && filter->most > 0 && filter->most <= SLU_JOURNAL_PAGE);
     slu_buf_init(&target, 0);
     if (fence(&target, filter->target, fault)) {
         const struct slu_store_param params[] = {

@@ -10,6 +10,7 @@
 #include "store/journal_internal.h"
 
 #include "base/clock.h"
+#include "base/secret.h"
 
 #include <inttypes.h>
 #include <libpq-fe.h>
@@ -288,8 +289,11 @@ static void postgresql_close(void *state)
     if (!p)
         return;
     PQfinish(p->connection);
-    for (size_t i = 0; i < SLU_COUNT(p->secrets); i++)
+    for (size_t i = 0; i < SLU_COUNT(p->secrets); i++) {
+        if (p->secrets[i])
+            slu_wipe(p->secrets[i], strlen(p->secrets[i]));
         slu_mem_free(p->secrets[i]);
+    }
     slu_mem_free(p);
 }
 

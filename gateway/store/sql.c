@@ -134,11 +134,11 @@ const struct slu_store_verb_info slu_store_verbs[SLU_STORE_VERBS] = {
         " WHERE id = $1 AND (CAST($2 AS TEXT) IS NULL OR caller = $2)",
         false, true, SLU_STORE_AT_ONCE, 4, NULL},
     [SLU_STORE_LIST] = {"list",
-        "SELECT @COLUMNS FROM operations WHERE (CAST($1 AS TEXT) IS NULL OR caller = $1)"
+        "SELECT @COLUMNS FROM operations WHERE caller = $1"
         " AND (CAST($2 AS TEXT) IS NULL OR state = $2)"
         " AND (CAST($3 AS TEXT) IS NULL OR @FIND(targets, CAST($3 AS TEXT)) > 0)"
         " AND (CAST($4 AS TEXT) IS NULL OR operation = $4)"
-        " AND (created_ms < $5 OR created_ms = $5 AND id < $6)"
+        " AND created_ms <= $5 AND (created_ms < $5 OR id < $6)"
         " ORDER BY created_ms DESC, id DESC LIMIT $7",
         false, true, SLU_STORE_AT_ONCE, 4, NULL},
 };
