@@ -140,6 +140,11 @@ struct slu_store_engine {
 };
 extern const struct slu_store_engine slu_store_sqlite, slu_store_postgresql;
 
+/* slu_journal_new() with an engine of one's own: tests put theirs before a real one. */
+SLU_NODISCARD struct slu_journal *slu_store_journal_new(const struct slu_store_engine *engine,
+                                                        const struct slu_journal_options *options,
+                                                        struct slu_fault *fault);
+
 /*
  * A statement in an engine's own words. In `sql` stand for: $1, $2 … parameters, @COLUMNS the
  * columns of an operation, @NOW the store's clock in Unix milliseconds, @SKIP the clause that
