@@ -74,7 +74,7 @@ struct slu_store_command *slu_store_command_new(enum slu_store_verb verb,
                                                 struct slu_fault *fault)
 {
     struct slu_store_command *command;
-    size_t size;
+    size_t size = 0;
     char *at;
 
     slu_must(count <= SLU_STORE_PARAMS);
