@@ -171,6 +171,26 @@ static void load_scopes(struct slu_load *load, struct slu_door *door)
     door->scopes = scopes;
 }
 
+/* What a door's client says is looked up backwards: of two names for one thing none would be meant.
+ */
+static void load_aliases(struct slu_load *load, struct slu_spot spot,
+                         const struct slu_alias **ret_aliases, size_t *ret_count)
+{
+    const struct slu_alias *aliases;
+
+    slu_load_aliases(load, spot, ret_aliases, ret_count);
+    aliases = *ret_aliases;
+    for (size_t i = 0; i < *ret_count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (aliases[i].members && aliases[j].members &&
+                slu_value_equal(aliases[i].members, aliases[j].members))
+                slu_load_mistake(
+                    load, spot,
+                    "\"%.*s\" and \"%.*s\" are the same to this door's clients, so which "
+                    "of them is meant cannot be told; keep one",
+                    SLU_FMT(aliases[j].name), SLU_FMT(aliases[i].name));
+}
+
 static void load_door(struct slu_load *load, struct slu_spot spot, struct slu_door *door)
 {
     struct slu_spot target = slu_spot_member(load, spot, "target");
@@ -191,10 +211,10 @@ static void load_door(struct slu_load *load, struct slu_spot spot, struct slu_do
                             &door->parameters);
         load_scopes(load, door);
     }
-    slu_load_aliases(load, slu_spot_member(load, spot, "resources"), &door->resources,
-                     &door->resource_count);
-    slu_load_aliases(load, slu_spot_member(load, spot, "destinations"), &door->destinations,
-                     &door->destination_count);
+    load_aliases(load, slu_spot_member(load, spot, "resources"), &door->resources,
+                 &door->resource_count);
+    load_aliases(load, slu_spot_member(load, spot, "destinations"), &door->destinations,
+                 &door->destination_count);
 }
 
 void slu_load_doors(struct slu_load *load, struct slu_spot top)

@@ -74,7 +74,7 @@ struct slu_store_command *slu_store_command_new(enum slu_store_verb verb,
                                                 struct slu_fault *fault)
 {
     struct slu_store_command *command;
-    size_t size;
+    size_t size = 0;
     char *at;
 
     slu_must(count <= SLU_STORE_PARAMS);
@@ -214,7 +214,7 @@ struct slu_store_command *slu_store_list(const struct slu_journal_filter *filter
     struct slu_store_command *command = NULL;
     struct slu_buf target;
 
-    slu_must(filter->most > 0 && filter->most <= SLU_JOURNAL_PAGE);
+    slu_must(filter->caller.p && filter->most > 0 && filter->most <= SLU_JOURNAL_PAGE);
     slu_buf_init(&target, 0);
     if (fence(&target, filter->target, fault)) {
         const struct slu_store_param params[] = {
@@ -366,6 +366,11 @@ bool slu_store_row(struct slu_store_command *command, const struct slu_str *cell
     }
     command->reply.count++;
     return true;
+}
+
+void slu_store_rows(struct slu_store_command *command, size_t count)
+{
+    command->reply.count += count;
 }
 
 void slu_store_conclude(struct slu_store_command *command)

@@ -511,7 +511,6 @@ static bool set_up(struct slu_journal *journal, const struct slu_journal_options
                              "the kernel gives no random bytes");
     slu_hex_write(journal->owner, random, sizeof(random));
     *own = *options;
-    journal->engine = options->sqlite.n ? &slu_store_sqlite : &slu_store_postgresql;
     journal->migrations = slu_store_migrations;
     journal->backoff_us = RETRY_FIRST_US;
     if (!own->retention_ms)
@@ -545,6 +544,14 @@ static void free_parts(struct slu_journal *journal)
 struct slu_journal *slu_journal_new(const struct slu_journal_options *options,
                                     struct slu_fault *fault)
 {
+    return slu_store_journal_new(options->sqlite.n ? &slu_store_sqlite : &slu_store_postgresql,
+                                 options, fault);
+}
+
+struct slu_journal *slu_store_journal_new(const struct slu_store_engine *engine,
+                                          const struct slu_journal_options *options,
+                                          struct slu_fault *fault)
+{
     struct slu_journal *journal = slu_mem_new(sizeof(*journal));
     pthread_condattr_t monotonic;
 
@@ -552,6 +559,7 @@ struct slu_journal *slu_journal_new(const struct slu_journal_options *options,
         slu_fault_memory(fault);
         return NULL;
     }
+    journal->engine = engine;
     list_init(&journal->queue);
     list_init(&journal->waiting);
     pthread_condattr_init(&monotonic); /* none of these four can fail on Linux */

@@ -140,14 +140,14 @@ SLU_NODISCARD bool slu_journal_get(struct slu_journal *journal, struct slu_str i
 enum { SLU_JOURNAL_PAGE = 1000 };
 
 struct slu_journal_filter {
-    struct slu_str caller;                   /* none: of all */
+    struct slu_str caller;                   /* whose they are */
     struct slu_str state, target, operation; /* none: any */
     int64_t before_ms;        /* those after this one on a page: its created_ms … */
     struct slu_str before_id; /* … and id; none: the first page */
     size_t most;              /* 1 to SLU_JOURNAL_PAGE */
 };
 
-/* Newest first. */
+/* Newest first. Filters that hardly anything matches read all that the caller has. */
 SLU_NODISCARD bool slu_journal_list(struct slu_journal *journal,
                                     const struct slu_journal_filter *filter,
                                     slu_journal_done_fn *done, void *user, struct slu_fault *fault);

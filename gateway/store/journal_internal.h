@@ -72,6 +72,8 @@ struct slu_store_verb_info {
     bool rows; /* answers whole operations, not only how many there were */
     enum slu_store_wait wait;
     unsigned rank; /* the order within a transaction, so that replicas lock in the same order */
+    /* For an engine that counts the rows it changes, tried first: the same where it changes one. */
+    const char *quick;
 };
 extern const struct slu_store_verb_info slu_store_verbs[SLU_STORE_VERBS];
 
@@ -108,6 +110,8 @@ struct slu_store_command {
  * False, with the reply's fault, when there is no memory for it. */
 SLU_NODISCARD bool slu_store_row(struct slu_store_command *command, const struct slu_str *cells,
                                  size_t count);
+/* Rows of which nothing but the number is known. */
+void slu_store_rows(struct slu_store_command *command, size_t count);
 /* Forgets the rows: before the command is executed, and executed again. */
 void slu_store_restart(struct slu_store_command *command);
 /* Outcome and records, when the rows are complete and committed. */
@@ -124,7 +128,7 @@ enum slu_store_end {
 struct slu_store_engine {
     const char *name;
     /* Words of its SQL: see slu_store_sql(). */
-    const char *now, *skip_locked, *find, *identity;
+    const char *now, *skip_locked, *find, *identity, *told;
     char param;
     /* Opens, and makes or migrates the schema. `ret_state` may be set when it fails: then reading
      * may work, and close is called all the same. */
@@ -135,6 +139,11 @@ struct slu_store_engine {
                               struct slu_fault *fault);
 };
 extern const struct slu_store_engine slu_store_sqlite, slu_store_postgresql;
+
+/* slu_journal_new() with an engine of one's own: tests put theirs before a real one. */
+SLU_NODISCARD struct slu_journal *slu_store_journal_new(const struct slu_store_engine *engine,
+                                                        const struct slu_journal_options *options,
+                                                        struct slu_fault *fault);
 
 /*
  * A statement in an engine's own words. In `sql` stand for: $1, $2 … parameters, @COLUMNS the

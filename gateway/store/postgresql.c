@@ -10,6 +10,7 @@
 #include "store/journal_internal.h"
 
 #include "base/clock.h"
+#include "base/secret.h"
 
 #include <inttypes.h>
 #include <libpq-fe.h>
@@ -156,19 +157,14 @@ static bool read_string(struct postgresql *p, const char *string, struct slu_fau
             database = value;
     }
     snprintf(p->place, sizeof(p->place), "postgresql %.60s:%.20s/%.30s", host, port, database);
+    if (mentions_secret(p, p->place))
+        snprintf(p->place, sizeof(p->place), "postgresql");
     PQconninfoFree(options);
     return good || slu_fault_memory(fault);
 }
 
 /* What the string does not say is ours before it, what must be so is ours behind it. A dead peer
  * is noticed within ten seconds; of several hosts the one that can be written is taken. */
-/* libpq would print the server's notices on standard error, between our own lines. */
-static void overhear(void *nobody, const PGresult *notice)
-{
-    (void)nobody;
-    (void)notice;
-}
-
 static bool connect(struct postgresql *p, const char *string, struct slu_fault *fault)
 {
     static const char *const names[] = {
@@ -181,7 +177,6 @@ static bool connect(struct postgresql *p, const char *string, struct slu_fault *
     p->connection = PQconnectStartParams(names, values, 1);
     if (!p->connection)
         return slu_fault_memory(fault);
-    PQsetNoticeReceiver(p->connection, overhear, NULL);
     while (PQstatus(p->connection) != CONNECTION_BAD && state != PGRES_POLLING_OK) {
         if (!await(p, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_us))
             return complain(p, fault, "the server cannot be reached", "it did not answer in time");
@@ -294,8 +289,11 @@ static void postgresql_close(void *state)
     if (!p)
         return;
     PQfinish(p->connection);
-    for (size_t i = 0; i < SLU_COUNT(p->secrets); i++)
+    for (size_t i = 0; i < SLU_COUNT(p->secrets); i++) {
+        if (p->secrets[i])
+            slu_wipe(p->secrets[i], strlen(p->secrets[i]));
         slu_mem_free(p->secrets[i]);
+    }
     slu_mem_free(p);
 }
 
@@ -506,6 +504,7 @@ const struct slu_store_engine slu_store_postgresql = {
     .skip_locked = "FOR UPDATE OF operations SKIP LOCKED",
     .find = "strpos",
     .identity = "TEXT COLLATE \"C\"",
+    .told = "RETURNING 1",
     .param = '$',
     .open = postgresql_open,
     .close = postgresql_close,

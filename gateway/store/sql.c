@@ -53,6 +53,7 @@ bool slu_store_newer(struct slu_fault *fault, const char *place, int64_t found, 
     " updated_ms, state)"                                                                          \
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,"         \
     " 'running') "
+#define KEY "(caller, scope, idempotency_key) WHERE idempotency_key IS NOT NULL"
 #define DEAD(table)                                                                                \
     "NOT EXISTS (SELECT 1 FROM owners WHERE owners.owner = " table                                 \
     ".owner AND owners.lease_until_ms > @NOW)"
@@ -61,18 +62,19 @@ bool slu_store_newer(struct slu_fault *fault, const char *place, int64_t found, 
 const struct slu_store_verb_info slu_store_verbs[SLU_STORE_VERBS] = {
     /* An update that changes nothing makes RETURNING give the row that is in the way. */
     [SLU_STORE_BEGIN] = {"begin",
-        INSERT "ON CONFLICT (caller, scope, idempotency_key) WHERE idempotency_key IS NOT NULL"
-        " DO UPDATE SET caller = excluded.caller RETURNING @COLUMNS",
-        true, true, SLU_STORE_AT_ONCE, 0},
+        INSERT "ON CONFLICT " KEY " DO UPDATE SET caller = excluded.caller RETURNING @COLUMNS",
+        true, true, SLU_STORE_AT_ONCE, 0,
+        INSERT "ON CONFLICT " KEY " DO NOTHING"},
     [SLU_STORE_BEGIN_FREE] = {"begin",
         INSERT "ON CONFLICT (id) DO UPDATE SET caller = excluded.caller RETURNING @COLUMNS",
-        true, true, SLU_STORE_AT_ONCE, 0},
+        true, true, SLU_STORE_AT_ONCE, 0,
+        INSERT "ON CONFLICT (id) DO NOTHING"},
     [SLU_STORE_NOTE] = {"note",
         "UPDATE operations SET attempts = $3, updated_ms = $4, token = COALESCE($5, token),"
         " fingerprint = COALESCE($6, fingerprint), flow_log_id = COALESCE($7, flow_log_id),"
         " parts = COALESCE($8, parts), upstream = COALESCE($9, upstream)"
-        " WHERE id = $1 AND owner = $2 AND state = 'running' RETURNING id",
-        true, false, SLU_STORE_PATIENT, 2},
+        " WHERE id = $1 AND owner = $2 AND state = 'running' @TOLD",
+        true, false, SLU_STORE_PATIENT, 2, NULL},
     [SLU_STORE_SETTLE] = {"settle",
         "UPDATE operations SET attempts = $3, updated_ms = $4, state = $5, status = $6,"
         " headers = $7, body = $8, flow_log_id = COALESCE($9, flow_log_id),"
@@ -80,26 +82,26 @@ const struct slu_store_verb_info slu_store_verbs[SLU_STORE_VERBS] = {
         " expires_ms = @NOW + $12, idempotency_key ="
         " CASE WHEN CAST($13 AS BIGINT) = 1 THEN NULL ELSE idempotency_key END"
         " WHERE id = $1 AND owner = $2"
-        " AND (state IN ('running', 'unknown') OR state = $5 AND updated_ms = $4) RETURNING id",
-        true, false, SLU_STORE_KEPT, 2},
+        " AND (state IN ('running', 'unknown') OR state = $5 AND updated_ms = $4) @TOLD",
+        true, false, SLU_STORE_KEPT, 2, NULL},
     [SLU_STORE_DISCARD] = {"discard",
         "DELETE FROM operations WHERE id = $1 AND owner = $2 AND state = 'running'"
-        " AND attempts = 0 RETURNING id",
-        true, false, SLU_STORE_KEPT, 2},
+        " AND attempts = 0 @TOLD",
+        true, false, SLU_STORE_KEPT, 2, NULL},
     [SLU_STORE_DISOWN] = {"disown",
         "UPDATE operations SET owner = '' WHERE claim = $1 AND owner = $2 AND state = 'running'"
-        " RETURNING id",
-        true, false, SLU_STORE_KEPT, 2},
+        " @TOLD",
+        true, false, SLU_STORE_KEPT, 2, NULL},
     [SLU_STORE_LOCK] = {"lock",
         "INSERT INTO locks (name, holder, owner, lease_until_ms) VALUES ($1, $2, $3, @NOW + $4)"
         " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, owner = excluded.owner,"
         " lease_until_ms = excluded.lease_until_ms"
         " WHERE locks.holder = excluded.holder OR locks.lease_until_ms <= @NOW OR " DEAD("locks")
-        " RETURNING name",
-        true, false, SLU_STORE_AT_ONCE, 1},
+        " @TOLD",
+        true, false, SLU_STORE_AT_ONCE, 1, NULL},
     [SLU_STORE_UNLOCK] = {"unlock",
-        "DELETE FROM locks WHERE name = $1 AND holder = $2 RETURNING name",
-        true, false, SLU_STORE_KEPT, 1},
+        "DELETE FROM locks WHERE name = $1 AND holder = $2 @TOLD",
+        true, false, SLU_STORE_KEPT, 1, NULL},
     /* The claim's own number finds again what a transaction of unknown end may have claimed. */
     [SLU_STORE_CLAIM] = {"claim",
         "WITH due (due_id) AS MATERIALIZED (SELECT id FROM operations WHERE state = 'running'"
@@ -107,38 +109,38 @@ const struct slu_store_verb_info slu_store_verbs[SLU_STORE_VERBS] = {
         " ORDER BY CASE WHEN claim = $2 THEN 0 ELSE 1 END, created_ms LIMIT $3 @SKIP)"
         " UPDATE operations SET owner = $1, claim = $2 FROM due WHERE id = due_id"
         " RETURNING @COLUMNS",
-        true, true, SLU_STORE_PATIENT, 3},
+        true, true, SLU_STORE_PATIENT, 3, NULL},
     [SLU_STORE_RENEW] = {"renew",
         "INSERT INTO owners (owner, lease_until_ms) VALUES ($1, @NOW + $2)"
         " ON CONFLICT (owner) DO UPDATE SET lease_until_ms = excluded.lease_until_ms"
-        " RETURNING owner",
-        true, false, SLU_STORE_PATIENT, 2},
+        " @TOLD",
+        true, false, SLU_STORE_PATIENT, 2, NULL},
     [SLU_STORE_PRUNE] = {"prune",
         "WITH old (old_id) AS MATERIALIZED (SELECT id FROM operations"
         " WHERE expires_ms <> 0 AND expires_ms <= @NOW ORDER BY expires_ms LIMIT $1 @SKIP)"
-        " DELETE FROM operations WHERE id IN (SELECT old_id FROM old) RETURNING id",
-        true, false, SLU_STORE_PATIENT, 3},
+        " DELETE FROM operations WHERE id IN (SELECT old_id FROM old) @TOLD",
+        true, false, SLU_STORE_PATIENT, 3, NULL},
     [SLU_STORE_PRUNE_OWNERS] = {"prune owners",
-        "DELETE FROM owners WHERE lease_until_ms <= @NOW - $1 RETURNING owner",
-        true, false, SLU_STORE_PATIENT, 3},
+        "DELETE FROM owners WHERE lease_until_ms <= @NOW - $1 @TOLD",
+        true, false, SLU_STORE_PATIENT, 3, NULL},
     [SLU_STORE_PRUNE_LOCKS] = {"prune locks",
-        "DELETE FROM locks WHERE lease_until_ms <= @NOW - $1 RETURNING name",
-        true, false, SLU_STORE_PATIENT, 3},
+        "DELETE FROM locks WHERE lease_until_ms <= @NOW - $1 @TOLD",
+        true, false, SLU_STORE_PATIENT, 3, NULL},
     [SLU_STORE_LEAVE] = {"leave",
-        "DELETE FROM owners WHERE owner = $1 RETURNING owner",
-        true, false, SLU_STORE_PATIENT, 3},
+        "DELETE FROM owners WHERE owner = $1 @TOLD",
+        true, false, SLU_STORE_PATIENT, 3, NULL},
     [SLU_STORE_GET] = {"get",
         "SELECT @COLUMNS FROM operations"
         " WHERE id = $1 AND (CAST($2 AS TEXT) IS NULL OR caller = $2)",
-        false, true, SLU_STORE_AT_ONCE, 4},
+        false, true, SLU_STORE_AT_ONCE, 4, NULL},
     [SLU_STORE_LIST] = {"list",
-        "SELECT @COLUMNS FROM operations WHERE (CAST($1 AS TEXT) IS NULL OR caller = $1)"
+        "SELECT @COLUMNS FROM operations WHERE caller = $1"
         " AND (CAST($2 AS TEXT) IS NULL OR state = $2)"
         " AND (CAST($3 AS TEXT) IS NULL OR @FIND(targets, CAST($3 AS TEXT)) > 0)"
         " AND (CAST($4 AS TEXT) IS NULL OR operation = $4)"
-        " AND (created_ms < $5 OR created_ms = $5 AND id < $6)"
+        " AND created_ms <= $5 AND (created_ms < $5 OR id < $6)"
         " ORDER BY created_ms DESC, id DESC LIMIT $7",
-        false, true, SLU_STORE_AT_ONCE, 4},
+        false, true, SLU_STORE_AT_ONCE, 4, NULL},
 };
 /* clang-format on */
 
@@ -153,7 +155,7 @@ void slu_store_sql(struct slu_buf *out, const struct slu_store_engine *engine, c
         const char *word, *means;
     } words[] = {
         {"@COLUMNS", columns},   {"@NOW", engine->now},     {"@SKIP", engine->skip_locked},
-        {"@FIND", engine->find}, {"@ID", engine->identity},
+        {"@FIND", engine->find}, {"@ID", engine->identity}, {"@TOLD", engine->told},
     };
 
     while (*sql) {

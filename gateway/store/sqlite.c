@@ -21,7 +21,7 @@ enum { BUSY_MS = 2000, WAL_BYTES = 64 << 20 };
 struct sqlite {
     char *path;
     sqlite3 *db;
-    sqlite3_stmt *verbs[SLU_STORE_VERBS];
+    sqlite3_stmt *verbs[SLU_STORE_VERBS], *quick[SLU_STORE_VERBS];
     int lock_fd;
     bool read_only;
     struct stat file; /* as it was opened */
@@ -152,24 +152,34 @@ static bool check_whole(struct sqlite *s, struct slu_fault *fault)
     return good;
 }
 
-static bool prepare(struct sqlite *s, struct slu_fault *fault)
+static bool prepare_one(struct sqlite *s, const char *sql, sqlite3_stmt **ret_statement,
+                        struct slu_fault *fault)
 {
     struct slu_buf own;
-    bool good = true;
+    bool good;
 
     slu_buf_init(&own, 0);
-    for (size_t i = 0; good && i < SLU_STORE_VERBS; i++) {
-        if (s->read_only && slu_store_verbs[i].writes)
-            continue;
-        slu_buf_clear(&own);
-        slu_store_sql(&own, &slu_store_sqlite, slu_store_verbs[i].sql);
-        good = own.failed ? slu_fault_memory(fault)
-                          : sqlite3_prepare_v3(s->db, own.p, (int)own.n, SQLITE_PREPARE_PERSISTENT,
-                                               &s->verbs[i], NULL) == SQLITE_OK ||
-                                complain(s, fault, "the journal cannot be read");
-    }
+    slu_store_sql(&own, &slu_store_sqlite, sql);
+    good = own.failed ? slu_fault_memory(fault)
+                      : sqlite3_prepare_v3(s->db, own.p, (int)own.n, SQLITE_PREPARE_PERSISTENT,
+                                           ret_statement, NULL) == SQLITE_OK ||
+                            complain(s, fault, "the journal cannot be read");
     slu_buf_done(&own);
     return good;
+}
+
+static bool prepare(struct sqlite *s, struct slu_fault *fault)
+{
+    for (size_t i = 0; i < SLU_STORE_VERBS; i++) {
+        const struct slu_store_verb_info *verb = &slu_store_verbs[i];
+
+        if (s->read_only && verb->writes)
+            continue;
+        if (!prepare_one(s, verb->sql, &s->verbs[i], fault) ||
+            (verb->quick && !prepare_one(s, verb->quick, &s->quick[i], fault)))
+            return false;
+    }
+    return true;
 }
 
 static void tell_now(sqlite3_context *context, int count, sqlite3_value **values)
@@ -231,7 +241,8 @@ static void disconnect(struct sqlite *s)
 {
     for (size_t i = 0; i < SLU_STORE_VERBS; i++) {
         sqlite3_finalize(s->verbs[i]);
-        s->verbs[i] = NULL;
+        sqlite3_finalize(s->quick[i]);
+        s->verbs[i] = s->quick[i] = NULL;
     }
     sqlite3_close_v2(s->db);
     s->db = NULL;
@@ -352,14 +363,15 @@ static bool take_row(sqlite3_stmt *statement, struct slu_store_command *command)
     return slu_store_row(command, cells, (size_t)count);
 }
 
-static enum slu_store_end run_one(struct sqlite *s, struct slu_store_command *command,
-                                  struct slu_fault *fault)
+/* One statement with the command's parameters; `counts` when it answers no rows but changes some.
+ */
+static enum slu_store_end run_statement(struct sqlite *s, sqlite3_stmt *statement,
+                                        struct slu_store_command *command, bool counts,
+                                        struct slu_fault *fault)
 {
-    sqlite3_stmt *statement = s->verbs[command->verb];
     enum slu_store_end end = SLU_STORE_COMMITTED;
     int code = bind(statement, command);
 
-    slu_store_restart(command);
     while (code == SQLITE_OK || code == SQLITE_ROW) {
         code = sqlite3_step(statement);
         if (code == SQLITE_ROW && !take_row(statement, command))
@@ -371,9 +383,25 @@ static enum slu_store_end run_one(struct sqlite *s, struct slu_store_command *co
         end = SLU_STORE_REFUSED;
     } else if (code != SQLITE_DONE) {
         end = end_of(s, code, fault);
+    } else if (counts) {
+        slu_store_rows(command, (size_t)sqlite3_changes(s->db));
     }
     sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
+    return end;
+}
+
+static enum slu_store_end run_one(struct sqlite *s, struct slu_store_command *command,
+                                  struct slu_fault *fault)
+{
+    const struct slu_store_verb_info *verb = &slu_store_verbs[command->verb];
+    enum slu_store_end end = SLU_STORE_COMMITTED;
+
+    slu_store_restart(command);
+    if (verb->quick)
+        end = run_statement(s, s->quick[command->verb], command, true, fault);
+    if (end == SLU_STORE_COMMITTED && !command->reply.count)
+        end =
+            run_statement(s, s->verbs[command->verb], command, verb->writes && !verb->rows, fault);
     return end;
 }
 
@@ -430,6 +458,7 @@ const struct slu_store_engine slu_store_sqlite = {
     .skip_locked = "",
     .find = "instr",
     .identity = "TEXT",
+    .told = "", /* RETURNING costs as much as the rest of a small statement */
     .param = '?',
     .open = sqlite_open,
     .close = sqlite_close,

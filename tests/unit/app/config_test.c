@@ -501,6 +501,8 @@ static const struct {
      DOOR "/credentials/1/access_key", "already"},
     {DOOR "/parameters", "{'regoin':'x'}", DOOR "/parameters/regoin", "region"},
     {DOOR "/resources/prod-vpc/resource_id", NULL, DOOR "/resources/prod-vpc", "resource_id"},
+    {DOOR "/resources/again", "{'resource_id':'vpc-m5e8vhz2t21sel1nq','resource_type':'vpc'}",
+     DOOR "/resources", "prod-vpc"},
 };
 
 static const struct slu_mistake *find(const struct slu_mistakes *mistakes, const char *pointer)

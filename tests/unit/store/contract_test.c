@@ -231,7 +231,8 @@ static void test_list(void **state)
         size_t found;
     } rows[] = {
         {{.caller = SLU_STR_INIT("portal")}, 29},
-        {{.caller = {NULL, 0}}, 30},
+        {{.caller = SLU_STR_INIT("other")}, 1},
+        {{.caller = SLU_STR_INIT("nobody")}, 0},
         {{.caller = SLU_STR_INIT("portal"), .state = SLU_STR_INIT("succeeded")}, 10},
         {{.caller = SLU_STR_INIT("portal"), .state = SLU_STR_INIT("running")}, 19},
         {{.caller = SLU_STR_INIT("portal"), .target = SLU_STR_INIT("two")}, 15},
@@ -589,7 +590,8 @@ static bool one_of_each(void *context)
     struct slu_fault fault = {.kind = SLU_FAULT_NONE};
     struct id id = id_of(12, body->round++);
     struct slu_record record = record_of(&id, "k");
-    struct slu_journal_filter filter = {.most = 10, .target = SLU_STR("one")};
+    struct slu_journal_filter filter = {
+        .caller = SLU_STR("portal"), .most = 10, .target = SLU_STR("one")};
     struct slu_str owner = SLU_STR("0123456789abcdef0123456789abcdef");
     struct slu_store_command *commands[5] = {NULL};
     void *opened = NULL;

@@ -3,6 +3,7 @@
 #include "store_support.h"
 
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 
@@ -143,6 +144,34 @@ static void test_another_process(void **state)
     slu_journal_free(first);
     takes_writes(second, 3);
     slu_journal_free(second);
+    place_done(&place);
+}
+
+/* A tool that holds a transaction open: writes fail after a while, reads go on. */
+static void test_busy(void **state)
+{
+    struct place place;
+    struct slu_journal *journal;
+    struct id id = id_of(93, 1);
+    struct slu_record record = record_of(&id, NULL);
+    sqlite3 *tool;
+
+    (void)state;
+    place_init(&place);
+    journal = open_quickly(&place);
+    takes_writes(journal, 1);
+    assert_int_equal(sqlite3_open(place.store, &tool), SQLITE_OK);
+    sqlite3_busy_timeout(tool, 5000);
+    assert_int_equal(sqlite3_exec(tool, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    DONE(SLU_JOURNAL_FAILED, slu_journal_begin(journal, &record, CALL));
+    assert_fault(journal, place.store, "database is locked");
+    assert_true(becomes_writable(journal, false));
+    id = id_of(91, 1);
+    DONE(SLU_JOURNAL_DONE, slu_journal_get(journal, record.id, SLU_STR_NONE, CALL));
+    assert_int_equal(sqlite3_exec(tool, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(tool);
+    takes_writes(journal, 2);
+    slu_journal_free(journal);
     place_done(&place);
 }
 
@@ -299,9 +328,13 @@ static void test_disk_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_database),      cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_moved_while_open), cmocka_unit_test(test_another_process),
-        cmocka_unit_test(test_read_only),        cmocka_unit_test(test_file_limit),
+        cmocka_unit_test(test_no_database),
+        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_moved_while_open),
+        cmocka_unit_test(test_another_process),
+        cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_file_limit),
         cmocka_unit_test(test_disk_full),
     };
 

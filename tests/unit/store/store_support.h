@@ -137,6 +137,7 @@ static inline struct slu_record record_of(const struct id *id, const char *key)
 
 /* ---- places */
 
+static inline void shell(const char *format, ...) SLU_PRINTF(1, 2);
 static inline void shell(const char *format, ...)
 {
     char command[1024];
