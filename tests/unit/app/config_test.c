@@ -739,9 +739,10 @@ static void test_no_memory(void **state)
 
 static void test_help_tells_every_setting(void **state)
 {
-    static const char *const words[] = {
-        "listen[].address", "targets.NAME.timeout_ms", "default 15000",     "doors[].credentials[]",
-        "keeps no journal", "callers[].key_sha256",    "limits.body_bytes", "current directory"};
+    static const char *const words[] = {"listen[].address",  "targets.NAME.timeout_ms",
+                                        "default 15000",     "doors[].credentials[]",
+                                        "store.retention_s", "callers[].key_sha256",
+                                        "limits.body_bytes", "current directory"};
     struct slu_buf out;
 
     (void)state;
