@@ -35,7 +35,10 @@ void slu_attempt_clock(struct slu_job *job)
     uint32_t total_ms = job->target->total_timeout_ms;
 
     job->made = 0;
+    job->perhaps = false;
     job->until_us = total_ms ? slu_clock_mono_us() + (uint64_t)total_ms * 1000 : UINT64_MAX;
+    if (job->latest_us && job->latest_us < job->until_us)
+        job->until_us = job->latest_us;
 }
 
 /* Admission */
@@ -51,8 +54,13 @@ static void woken(void *argument)
 
 static enum slu_job_step refuse(struct slu_job *job, uint32_t after_ms, const char *why)
 {
-    job->outcome.retry_after_ms = after_ms;
-    return slu_job_fail(job, 'G', SLU_FAULT_UNAVAILABLE, "%s; nothing was sent", why);
+    if (job->made == 0) {
+        job->outcome.retry_after_ms = after_ms;
+        return slu_job_fail(job, 'G', SLU_FAULT_UNAVAILABLE, "%s; nothing was sent", why);
+    }
+    job->outcome = job->why_outcome;
+    return slu_job_fail(job, 'U', job->why.kind, "%s; it was not repeated: %s%s", job->why.words,
+                        why, job->perhaps ? "; the change may have taken effect all the same" : "");
 }
 
 static bool wait_admission(struct slu_job *job, uint32_t ms)
@@ -151,6 +159,7 @@ void slu_attempt_good(struct slu_job *job)
 {
     tell_guard(job);
     job->made = 0;
+    job->perhaps = false;
 }
 
 void slu_attempt_begin(struct slu_job *job)
@@ -161,6 +170,7 @@ void slu_attempt_begin(struct slu_job *job)
     if (guard && job->made == 0)
         slu_retry_budget_earn(guard->retries);
     job->made++;
+    job->find_until_us = 0;
     if (job->made == 1 && slu_operation_writes(job->asking))
         job->attempt_began_s = job->sent_s;
 }
@@ -216,6 +226,25 @@ static bool clock_is_corrected(struct slu_job *job)
     return job->clock_corrected;
 }
 
+static enum slu_job_step pause_for(struct slu_job *job, uint32_t delay_ms)
+{
+    job->pausing = true;
+    job->timer_ready = false;
+    return slu_timer_set(&job->timer, delay_ms ? delay_ms : 1) ? JOB_PAUSE
+                                                               : slu_job_out_of_memory(job);
+}
+
+/* Where the last attempt ends the row, an earlier one may have taken effect all the same: its
+ * repetition may have met just that, as a conflict. */
+static bool must_look(struct slu_job *job, const struct slu_retry_verdict *verdict,
+                      const struct slu_attempt *attempt)
+{
+    bool wanted =
+        verdict->act == SLU_RETRY_LOOK || (job->perhaps && attempt->left_ms >= SLU_RETRY_LEAST_MS);
+
+    return wanted && slu_find_possible(job);
+}
+
 enum slu_job_step slu_attempt_failed(struct slu_job *job)
 {
     struct slu_retry_verdict verdict;
@@ -230,17 +259,38 @@ enum slu_job_step slu_attempt_failed(struct slu_job *job)
     attempt.clock_corrected = clock_is_corrected(job);
     verdict =
         slu_retry_decide(&attempt, guard_of(job)->retries, slu_clock_mono_us(), random_word());
-    job->acted |= verdict.perhaps;
-    if (verdict.act == SLU_RETRY_STOP)
+    job->perhaps |= verdict.perhaps || verdict.act == SLU_RETRY_LOOK;
+    job->acted |= job->perhaps;
+    job->futile = verdict.why == SLU_RETRY_FUTILE;
+    job->why_outcome = job->outcome;
+    job->looks_for = false;
+    if (verdict.act == SLU_RETRY_AGAIN)
+        return pause_for(job, verdict.delay_ms);
+    if (!must_look(job, &verdict, &attempt))
         return JOB_OVER;
-    if (verdict.act == SLU_RETRY_LOOK && !slu_find_possible(job))
+    job->looks_for = true;
+    return pause_for(job, verdict.delay_ms);
+}
+
+enum slu_job_step slu_attempt_again(struct slu_job *job)
+{
+    uint64_t now = slu_clock_mono_us();
+    struct slu_attempt attempt = {
+        .writes = true,
+        .reach = SLU_REACH_NOTHING,
+        .kind = SLU_FAULT_UPSTREAM_UNREACHABLE,
+        .made = job->made,
+        .most = job->target->retries + 1,
+        .retry_after_ms = job->why_outcome.retry_after_ms,
+        .left_ms = job->until_us > now ? (job->until_us - now) / 1000 : 0,
+    };
+    struct slu_retry_verdict verdict;
+
+    if (job->futile)
         return JOB_OVER;
-    job->looks_for = verdict.act == SLU_RETRY_LOOK;
-    job->pausing = true;
-    job->timer_ready = false;
-    return slu_timer_set(&job->timer, verdict.delay_ms ? verdict.delay_ms : 1)
-               ? JOB_PAUSE
-               : slu_job_out_of_memory(job);
+    verdict = slu_retry_decide(&attempt, guard_of(job)->retries, now, random_word());
+    job->looks_for = false;
+    return verdict.act == SLU_RETRY_AGAIN ? pause_for(job, verdict.delay_ms) : JOB_OVER;
 }
 
 /* The pause before the next attempt, or before a look. */

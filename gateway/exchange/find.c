@@ -74,6 +74,7 @@ static struct slu_job *search_new(struct slu_job *job, const struct slu_find_by 
     sub->id = job->id;
     sub->over = found_out;
     sub->user = job;
+    sub->latest_us = job->until_us;
     sub->list.filters = filters;
     for (size_t i = 0; i < find->match_count && i < SLU_FILTERS_MOST; i++)
         if (!add_filter(job, sub, filters, find->match[i]))
@@ -120,19 +121,34 @@ static enum slu_job_step took_effect(struct slu_job *job, struct slu_value *flow
     job->outcome = (struct slu_outcome){.kind = SLU_FAULT_NONE};
     job->acted = true;
     job->made = 0;
+    job->perhaps = false;
     if (flow_log)
         job->flow_log = flow_log;
     return slu_programme_after(job);
 }
 
-/* Nothing was done: once more, unless there were enough attempts. */
+/* Nothing was done: once more, or what the last attempt came to is the end. */
 static enum slu_job_step not_there(struct slu_job *job)
 {
+    enum slu_job_step next;
+
     job->acted = job->done != NULL;
-    if (job->made > job->target->retries || slu_clock_mono_us() >= job->until_us)
-        return slu_job_fail(job, 'U', job->why.kind, "%s; it was looked for and had no effect",
-                            job->why.words);
-    return JOB_FETCH;
+    job->perhaps = false;
+    next = slu_attempt_again(job);
+    if (next != JOB_OVER)
+        return next;
+    job->outcome = job->why_outcome;
+    return slu_job_fail(job, 'U', job->why.kind, "%s; it was looked for and had no effect",
+                        job->why.words);
+}
+
+static enum slu_job_step unknown(struct slu_job *job, const char *why)
+{
+    job->outcome = job->why_outcome;
+    return slu_job_fail(job, 'U', job->why.kind,
+                        "%s; it may have taken effect, which could not be found out: %s. Look for "
+                        "it before you repeat it",
+                        job->why.words, why);
 }
 
 /* New things may not be shown at once. */
@@ -144,18 +160,12 @@ static enum slu_job_step look_again(struct slu_job *job, const struct slu_find_b
         job->find_until_us = now + (uint64_t)find->visible_after_ms * 1000;
     if (now >= job->find_until_us)
         return not_there(job);
-    slu_find_leave(job);
+    if (now + EVERY_MS * 1000 > job->until_us)
+        return unknown(job, "it is not shown yet, and there is no time to look longer");
     job->pausing = true;
+    job->timer_ready = false;
     job->looks_for = true;
     return slu_timer_set(&job->timer, EVERY_MS) ? JOB_PAUSE : slu_job_out_of_memory(job);
-}
-
-static enum slu_job_step unknown(struct slu_job *job, const char *why)
-{
-    return slu_job_fail(job, 'U', job->why.kind,
-                        "%s; it may have taken effect, which could not be found out: %s. Look for "
-                        "it before you repeat it",
-                        job->why.words, why);
 }
 
 static enum slu_job_step judge(struct slu_job *job, const struct slu_find_by *find)
@@ -183,6 +193,15 @@ static enum slu_job_step judge(struct slu_job *job, const struct slu_find_by *fi
     return count ? took_effect(job, row) : look_again(job, find);
 }
 
+/* The next look is another job. */
+static enum slu_job_step end_search(struct slu_job *job, const struct slu_find_by *find)
+{
+    enum slu_job_step next = judge(job, find);
+
+    slu_find_leave(job);
+    return next;
+}
+
 enum slu_job_step slu_find(struct slu_job *job)
 {
     const struct slu_find_by *find = slu_table_find_by(job->target->table, job->asking);
@@ -190,13 +209,15 @@ enum slu_job_step slu_find(struct slu_job *job)
     if (job->finding)
         return JOB_WAIT;
     if (job->search)
-        return judge(job, find);
+        return end_search(job, find);
+    if (job->left && job->station->worker->ending)
+        return unknown(job, "the gateway ends");
     job->search = search_new(job, find);
     if (!job->search)
         return slu_job_out_of_memory(job);
     job->finding = true;
     slu_job_start(job->search);
-    return job->finding ? JOB_WAIT : judge(job, find);
+    return job->finding ? JOB_WAIT : end_search(job, find);
 }
 
 void slu_find_leave(struct slu_job *job)

@@ -539,6 +539,7 @@ static enum slu_job_step no_answer(struct slu_job *job)
 
     if (keep_why(job, why->kind, why->words) && slu_attempt_failed(job) == JOB_PAUSE)
         return JOB_PAUSE;
+    perhaps |= job->perhaps; /* in an attempt before */
     if (slu_settle_optional(job))
         return JOB_PLAN;
     if (job->looking)
@@ -596,7 +597,8 @@ static enum slu_job_step refused(struct slu_job *job, bool unread)
         return unseen ? slu_settle_unseen(job) : JOB_PLAN;
     }
     return slu_job_fail(job, 'U', job->outcome.kind, "%.*s%s", SLU_FMT(job->outcome.words),
-                        unread ? "; the change may have taken effect all the same" : "");
+                        unread || job->perhaps ? "; the change may have taken effect all the same"
+                                               : "");
 }
 
 static enum slu_job_step normalise(struct slu_job *job)

@@ -175,9 +175,13 @@ struct slu_job {
     struct slu_limit_turn place;
     struct slu_wake *place_wake;
     bool passed, admitting, admit_ready, clock_corrected, looks_for, finding;
+    bool perhaps;         /* some attempt of this call may have taken effect */
+    bool futile;          /* the last one's answer would be the same again */
     struct slu_fault why; /* of the last attempt */
+    struct slu_outcome why_outcome;
     struct slu_job *search;
-    uint64_t find_until_us;
+    uint64_t find_until_us; /* 0: not looked yet */
+    uint64_t latest_us;     /* of a look for another job: when that one must end; 0: none */
 
     /* what came of it */
     struct slu_fault fault;
@@ -230,6 +234,8 @@ void slu_attempt_good(struct slu_job *job);
 /* The attempt failed as result and outcome say: JOB_PAUSE, or JOB_OVER when that was the last. */
 enum slu_job_step slu_attempt_failed(struct slu_job *job);
 enum slu_job_step slu_attempt_pause(struct slu_job *job);
+/* A look has found that no attempt took effect: JOB_PAUSE before the next one, or JOB_OVER. */
+enum slu_job_step slu_attempt_again(struct slu_job *job);
 void slu_attempt_leave(struct slu_job *job);
 
 /* find.c */

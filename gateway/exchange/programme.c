@@ -370,8 +370,6 @@ static void begin_act(struct slu_job *job)
 {
     job->native_step = 0;
     slu_attempt_clock(job);
-    slu_find_leave(job);
-    job->find_until_us = 0;
     job->settle_until_us = 0;
     job->act = job->asking;
     if (!job->target->memory && slu_operation_writes(job->asking) && job->document)
