@@ -1,7 +1,9 @@
-"""Clouds that are dead, slow, lying or endless: answered within the deadline with 502, 503 or 504,
+"""Clouds that are dead, slow, lying or endless, and one attempt (retry_cases.py tells what follows
+where there are more): answered within the deadline with 502, 503 or 504,
 `retryable` told, nothing written twice, memory bounded, and the next request fine. Over both
 transports."""
 import contextlib
+import itertools
 import socket
 import threading
 import time
@@ -9,7 +11,7 @@ import types
 
 from bodies import CANONICAL, DIALECTS, problem
 from cloud import FAULTS, Cloud
-from gateway import CLOUD_KEYS, Gateway, free_port, target
+from gateway import CLOUD_KEYS, ONCE, Gateway, free_port, target
 
 DEADLINE = 3.0  # total_timeout_ms of gateway.target()
 
@@ -41,7 +43,8 @@ def world(binary):
     targets = {}
     for name, dialect in DIALECTS.items():
         for transport in TRANSPORTS:
-            targets[f"{name}-{transport}"] = target(dialect, cloud.url, transport=transport)
+            targets[f"{name}-{transport}"] = target(dialect, cloud.url, transport=transport,
+                                                    **ONCE)
     closed = f"http://127.0.0.1:{free_port()}"
     full = socket.socket()  # a listener whose queue is full never completes a connection
     full.bind(("127.0.0.1", 0))
@@ -51,13 +54,13 @@ def world(binary):
         sock.setblocking(False)
         sock.connect_ex(full.getsockname())
     for transport in TRANSPORTS:
-        targets[f"dead-{transport}"] = target("otc-vpc", closed, transport=transport)
+        targets[f"dead-{transport}"] = target("otc-vpc", closed, transport=transport, **ONCE)
         targets[f"full-{transport}"] = target(
-            "otc-vpc", f"http://127.0.0.1:{full.getsockname()[1]}", transport=transport)
+            "otc-vpc", f"http://127.0.0.1:{full.getsockname()[1]}", transport=transport, **ONCE)
         targets[f"tls-{transport}"] = target(
-            "otc-vpc", cloud.url.replace("http:", "https:"), transport=transport)
+            "otc-vpc", cloud.url.replace("http:", "https:"), transport=transport, **ONCE)
         targets[f"name-{transport}"] = target(
-            "otc-vpc", "https://no-such-host.invalid", transport=transport)
+            "otc-vpc", "https://no-such-host.invalid", transport=transport, **ONCE)
     gateway = Gateway(binary, targets)
     try:
         yield types.SimpleNamespace(gateway=gateway, cloud=cloud, binary=binary)
@@ -154,12 +157,37 @@ def case_no_connection(world):
             yield f"{name}, {transport}", part
 
 
+def only_creates(world, fault):
+    """The cloud can still be looked at."""
+    def part(link, request):
+        if request.method == "POST":
+            return FAULTS[fault](link, request)
+        status, headers, body = world.cloud.systems.answer(request)
+        return link.reply(status, body, headers)
+    return part
+
+
 def case_a_long_retry_after_is_passed_on(world):
+    """No row of the table knows this answer: a proxy may have given it. The cloud is looked at."""
     world.cloud.clear()
-    world.cloud.fault = FAULTS["throttled_for_long"]
-    answer = world.gateway.create("net-own", CANONICAL["net"])
+    world.cloud.fault = only_creates(world, "throttled_for_long")
+    answer = world.gateway.create("net-own", named())
     assert int(answer.headers["retry-after"]) == 86400, repr(answer)
-    assert problem(answer, 429)["retryable"] is True
+    told = problem(answer, 429, "throttled")
+    assert told["retryable"] is True and "had no effect" in told["detail"], told
+    world.cloud.fault = FAULTS["throttled_for_long"]
+    answer = world.gateway.create("net-own", named())
+    assert int(answer.headers["retry-after"]) == 86400, repr(answer)
+    told = problem(answer, 429, "throttled")
+    assert told["retryable"] is False and "Look for it" in told["detail"], told
+
+
+NAMES = itertools.count(1)
+
+
+def named():
+    """A flow log with a name that no other has."""
+    return {**CANONICAL["net"], "name": f"cloud-case-{next(NAMES)}"}
 
 
 def case_kept_connection_dies(world):
@@ -171,10 +199,15 @@ def case_kept_connection_dies(world):
             for _ in range(3):
                 world.cloud.clear()
                 world.cloud.die_on_second = True
-                answer = world.gateway.create(name, CANONICAL["net"])
+                body = named()
+                answer = world.gateway.create(name, body)
                 assert len(world.cloud.writes()) == 1, "sent twice"
+                there = [log for log in world.cloud.systems.networks.values()
+                         if log["name"] == body["name"]]
+                assert len(there) == (answer.status == 201), f"{there}: {answer!r}"
                 if answer.status != 201:
-                    problem(answer, 502)
+                    told = problem(answer, 502)
+                    assert told["retryable"] is True and "no effect" in told["detail"], told
             well(world, name)
         yield transport, part
 

@@ -8,7 +8,7 @@ import tempfile
 import types
 
 from bodies import CANONICAL, DIALECTS, problem
-from gateway import KEYS, ROOT, Gateway, Process, environment, free_port, target
+from gateway import KEYS, ONCE, ROOT, Gateway, Process, environment, free_port, target
 
 MEMCHECK = True
 SCHEMES = {"otc-vpc": "sdk-hmac-sha256", "otc-er": "sdk-hmac-sha256",
@@ -46,6 +46,8 @@ def world(binary):
             for transport in ("own", "curl"):
                 targets[f"{name}-{transport}"] = target(
                     dialect, url, transport=transport, credentials=credentials(dialect), **more)
+            targets[f"{name}-once"] = target(dialect, url, credentials=credentials(dialect), **more,
+                                             **ONCE)
             targets[f"{name}-hasty"] = target(
                 dialect, url, credentials=credentials(dialect), timeout_ms=300, total_timeout_ms=300,
                 **always)
@@ -140,9 +142,8 @@ def fresh(side):
     return body
 
 
-def create(world, side, body, haste=False):
-    name = side if side == "memory" else side + ("-hasty" if haste else "-own")
-    return world.gateway.create(name, body)
+def create(world, side, body, way="own"):
+    return world.gateway.create(side if side == "memory" else f"{side}-{way}", body, timeout=60)
 
 
 def by_side(function):
@@ -204,46 +205,87 @@ def case_slow(world, side):
 def case_slower_than_patience(world, side):
     order(world, side, "slow", delay_ms=1500)
     body = fresh(side)
-    answer = create(world, side, body, haste=True)
+    answer = create(world, side, body, way="hasty")
     told = problem(answer, 504, "upstream_timeout")
     assert told["retryable"] is False and answer.took < 1.4, f"{answer.took}: {told}"
     was_done(world, side, body)
+
+
+def is_there_once(world, side, body, answer):
+    """However many attempts there were: one flow log, and its id is the answer's."""
+    assert answer.status == 201, repr(answer)
+    listed = world.gateway.call("GET", f"/v1/targets/{side}-own/flow-logs").json()["flow_logs"]
+    there = [log["id"] for log in listed if log["name"] == body["name"]]
+    assert there == [answer.json()["id"]], f"{there}: {answer!r}"
+
+
+def unknown_end(world, side, body, answer, done):
+    """Behind a cloud the gateway looks at what happened. A memory target is not repeated."""
+    if side != "memory":
+        return is_there_once(world, side, body, answer)
+    told = problem(answer, 502, "upstream_connection_broken")
+    assert told["retryable"] is False, told
+    return done(world, side, body)
 
 
 @by_side
 def case_lost_reply(world, side):
     order(world, side, "lost_reply")
     body = fresh(side)
-    told = problem(create(world, side, body), 502, "upstream_connection_broken")
-    assert told["retryable"] is False, told
-    was_done(world, side, body)
+    unknown_end(world, side, body, create(world, side, body), was_done)
 
 
 @by_side
 def case_cut_reply(world, side):
     order(world, side, "cut_reply")
     body = fresh(side)
-    problem(create(world, side, body), 502, "upstream_connection_broken")
-    was_done(world, side, body)
+    unknown_end(world, side, body, create(world, side, body), was_done)
 
 
 @by_side
 def case_reset(world, side):
     order(world, side, "reset")
     body = fresh(side)
-    told = problem(create(world, side, body), 502, "upstream_connection_broken")
-    assert told["retryable"] is False, told
-    was_not_done(world, side, body)
+    unknown_end(world, side, body, create(world, side, body), was_not_done)
+
+
+def case_one_attempt(world):
+    """Where nothing is repeated it is still looked at: done, or without effect."""
+    for side in DIALECTS:
+        for fault in ("lost_reply", "cut_reply", "reset"):
+            yield f"{side} {fault}", lambda s=side, f=fault: one_attempt(world, s, f)
+
+
+def one_attempt(world, side, fault):
+    order(world, side, fault)
+    body = fresh(side)
+    answer = create(world, side, body, "once")
+    if fault != "reset":
+        return is_there_once(world, side, body, answer)
+    told = problem(answer, 502, "upstream_connection_broken")
+    assert told["retryable"] is True and "had no effect" in told["detail"], told
+    return was_not_done(world, side, body)
 
 
 @by_side
 def case_throttled(world, side):
     order(world, side, "throttled", retry_after_s=7)
     body = fresh(side)
-    answer = create(world, side, body)
+    answer = create(world, side, body, "once")
     told = problem(answer, 429, "throttled")
     assert told["retryable"] is True and answer.headers["retry-after"] == "7", repr(answer)
     was_not_done(world, side, body)
+
+
+def case_throttled_and_repeated(world):
+    for side in DIALECTS:
+        def part(side=side):
+            order(world, side, "throttled", retry_after_s=1)
+            body = fresh(side)
+            answer = create(world, side, body)
+            assert answer.took >= 0.98, f"{answer.took}: {answer!r}"
+            is_there_once(world, side, body, answer)
+        yield side, part
 
 
 def case_errors(world):
@@ -257,7 +299,7 @@ def case_errors(world):
             def part(side=side, code=code, status=status):
                 order(world, side, "error", code=code)
                 body = fresh(side)
-                told = problem(create(world, side, body), status, code)
+                told = problem(create(world, side, body, "once"), status, code)
                 assert side == "memory" or told["upstream"]["code"], told
                 was_not_done(world, side, body)
             yield f"{side} {code}", part

@@ -54,6 +54,10 @@ def otc_credentials():
             "secret_key": {"env": "OTC_SK"}}
 
 
+# For cases about one attempt. After a write of unknown end the cloud is still looked at.
+ONCE = {"retries": 0, "breaker": {"failure_percent": 0}}
+
+
 def target(dialect, endpoint, **more):
     """A target's configuration for one of the three dialects, with short timeouts."""
     conf = {"dialect": dialect, "endpoint": endpoint, "connect_timeout_ms": 1000,
