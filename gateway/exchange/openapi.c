@@ -232,6 +232,24 @@ static const char *const flow_logs[][3] = {
 static const char *const several[][3] = {
     {"results", "array", "For each target: target, outcome (created, failed, undone, undo_failed), flow_log, id, error"},
     {NULL, NULL, NULL}};
+static const char *const operations[][3] = {
+    {"operations", "array", "The caller's own writes, newest first"},
+    {"next_page_token", "", "For the next page; null on the last"},
+    {NULL, NULL, NULL}};
+static const char *const one_operation[][3] = {
+    {"id", "string", "Its id; the Operation-Location of the write's answer ends with it"},
+    {"status", "string", "unknown: looking at the cloud could not tell whether it took effect; error says what to check"},
+    {"operation", "string", "create, update or delete"},
+    {"target", "string", "Of a write to one target"},
+    {"targets", "array", "Of a write to several"},
+    {"flow_log_id", "string", "Of the flow log, as soon as it is known"},
+    {"created_at", "string", "When the write came"},
+    {"updated_at", "string", "When something was last learned of it"},
+    {"http_status", "integer", "Of the answer; absent while it is running"},
+    {"flow_log", "object", "The answer, where it succeeded"},
+    {"results", "array", "The answer of a write to several targets"},
+    {"error", "object", "The answer, where it failed: a problem"},
+    {NULL, NULL, NULL}};
 static const char *const dry_run[][3] = {
     {"dry_run", "boolean", "true"},
     {"target", "string", "Whom it would be sent to"},
@@ -254,6 +272,24 @@ static const char *const translated[][3] = {
     {"loss", "array", "What could not be carried: pointer, value, reason, direction"},
     {NULL, NULL, NULL}};
 /* clang-format on */
+
+static void put_operations(struct writer *w, struct slu_value *schemas)
+{
+    static const char *const states[] = {"running", "succeeded", "failed", "unknown", NULL};
+    struct slu_value *one = simple_schema(w, one_operation), *list = simple_schema(w, operations);
+    struct slu_value *members = slu_value_member(one, "properties");
+
+    put_words(w, slu_value_member(members, "status"), states, false);
+    slu_put_text(w->arena, slu_value_member(members, "created_at"), "format", "date-time");
+    slu_put_text(w->arena, slu_value_member(members, "updated_at"), "format", "date-time");
+    put_ref(w,
+            slu_put_object(w->arena,
+                           slu_value_member(slu_value_member(list, "properties"), "operations"),
+                           "items"),
+            "operation");
+    slu_value_put(schemas, SLU_STR("operation"), one);
+    slu_value_put(schemas, SLU_STR("operations"), list);
+}
 
 static void put_schemas(struct writer *w, struct slu_value *root)
 {
@@ -294,6 +330,7 @@ static void put_schemas(struct writer *w, struct slu_value *root)
     slu_value_put(schemas, SLU_STR("flow_logs"), simple_schema(w, flow_logs));
     slu_value_put(schemas, SLU_STR("several"), simple_schema(w, several));
     slu_value_put(schemas, SLU_STR("dry_run"), simple_schema(w, dry_run));
+    put_operations(w, schemas);
     slu_value_put(schemas, SLU_STR("translation"), simple_schema(w, translation));
     slu_value_put(schemas, SLU_STR("translated"), simple_schema(w, translated));
     slu_put_text(w->arena, targets, "type", "object");
@@ -318,23 +355,33 @@ static void put_parameter(struct writer *w, struct slu_value *list, struct slu_s
     slu_value_append(list, one);
 }
 
-static void put_query(struct writer *w, struct slu_value *list, const char *name)
+static void put_query(struct writer *w, struct slu_value *list, const struct slu_route *route,
+                      const char *name)
 {
     static const struct {
         const char *name, *type, *help;
+        const char *reply; /* of this route alone, or NULL */
     } known[] = {
-        {"dry_run", "boolean", "Answer what would be sent, and send nothing"},
-        {"operation", "string", "create (the default) or update, whose body is a merge patch"},
+        {"status", "string", "running, succeeded, failed or unknown", "operations"},
+        {"target", "string", "Only writes to this target", "operations"},
+        {"operation", "string", "create, update or delete", "operations"},
+        {"page_size", "integer", "Operations on a page, 1 to 200", "operations"},
+        {"dry_run", "boolean", "Answer what would be sent, and send nothing", NULL},
+        {"operation", "string", "create (the default) or update, whose body is a merge patch",
+         NULL},
         {"replace", "boolean",
-         "Where the cloud changes nothing, make a new flow log and delete this one"},
-        {"page_size", "integer", "Flow logs on a page, 1 to 1000"},
-        {"page_token", "string", "next_page_token of the page before"},
-        {"targets", "string", "Names of targets, joined by commas; all of them by default"},
+         "Where the cloud changes nothing, make a new flow log and delete this one", NULL},
+        {"page_size", "integer", "Flow logs on a page, 1 to 1000", NULL},
+        {"page_token", "string", "next_page_token of the page before", NULL},
+        {"targets", "string", "Names of targets, joined by commas; all of them by default", NULL},
     };
 
     for (size_t i = 0; i < SLU_COUNT(known); i++)
-        if (strcmp(known[i].name, name) == 0)
+        if (strcmp(known[i].name, name) == 0 &&
+            (!known[i].reply || strcmp(known[i].reply, route->reply) == 0)) {
             put_parameter(w, list, slu_str_of(name), "query", known[i].type, known[i].help);
+            return;
+        }
 }
 
 /* "destination.group" for "/destination/group". */
@@ -362,6 +409,17 @@ static void put_filters(struct writer *w, struct slu_value *list)
     }
 }
 
+static void put_write_headers(struct writer *w, struct slu_value *list)
+{
+    put_parameter(w, list, SLU_STR("Prefer"), "header", "string",
+                  "handling=lenient: leave out what the target cannot carry and list it in loss; "
+                  "wait=N: wait up to N seconds for the final state; respond-async: answer 202 at "
+                  "once, with the operation's place");
+    put_parameter(w, list, SLU_STR("Idempotency-Key"), "header", "string",
+                  "A string in quotes, of 1 to 255 characters: the same key with the same request "
+                  "gets the first answer again, and nothing is done twice");
+}
+
 static void put_parameters(struct writer *w, struct slu_value *operation,
                            const struct slu_route *route)
 {
@@ -376,17 +434,14 @@ static void put_parameters(struct writer *w, struct slu_value *operation,
                           "As the list of targets or an earlier answer gives it");
     }
     for (const char *const *name = route->parameters; list && *name; name++)
-        put_query(w, list, *name);
+        put_query(w, list, route, *name);
     if (list && route->filters)
         put_filters(w, list);
     if (list && (strcmp(route->method, "PATCH") == 0 || strcmp(route->method, "DELETE") == 0))
         put_parameter(w, list, SLU_STR("If-Match"), "header", "string",
                       "The ETag of the flow log as it was read; 412 when it has changed since");
     if (list && route->writes)
-        put_parameter(
-            w, list, SLU_STR("Prefer"), "header", "string",
-            "handling=lenient: leave out what the target cannot carry and list it in loss; "
-            "wait=N: wait up to N seconds for the final state");
+        put_write_headers(w, list);
     slu_value_put(operation, SLU_STR("parameters"), list);
 }
 
@@ -432,6 +487,42 @@ static void put_dry_run(struct writer *w, struct slu_value *responses,
     slu_value_append(any, shown);
 }
 
+/* A write that goes on: with respond-async, and a delete whose cloud only confirms it. */
+static void put_going(struct writer *w, struct slu_value *responses, const struct slu_route *route)
+{
+    struct slu_value *running = object(w), *flow_log = object(w), *media, *any;
+    struct slu_value *reply = put_reply(w, responses, "202", "It is going");
+
+    if (route->status != 204) {
+        put_content(w, reply, "application/json", "operation");
+        return;
+    }
+    media =
+        slu_put_object(w->arena, slu_put_object(w->arena, reply, "content"), "application/json");
+    any = slu_value_new(w->arena, SLU_ARRAY);
+    slu_value_put(slu_put_object(w->arena, media, "schema"), SLU_STR("anyOf"), any);
+    put_ref(w, flow_log, "flow_log_reply");
+    put_ref(w, running, "operation");
+    slu_value_append(any, flow_log);
+    slu_value_append(any, running);
+}
+
+static void put_write_replies(struct writer *w, struct slu_value *responses,
+                              const struct slu_route *route)
+{
+    put_going(w, responses, route);
+    put_content(w,
+                put_reply(w, responses, "409",
+                          "It would collide with what is there; or the first request with this "
+                          "Idempotency-Key is still running (Retry-After)"),
+                "application/problem+json", "problem");
+    put_content(w,
+                put_reply(w, responses, "422",
+                          "It is not valid or not possible; or another request was sent with this "
+                          "Idempotency-Key before"),
+                "application/problem+json", "problem");
+}
+
 static void put_replies(struct writer *w, struct slu_value *operation,
                         const struct slu_route *route)
 {
@@ -449,9 +540,8 @@ static void put_replies(struct writer *w, struct slu_value *operation,
         if (strcmp(route->reply, "several") == 0)
             slu_value_put(responses, SLU_STR("207"), slu_value_copy(w->arena, good));
     }
-    if (route->status == 204)
-        put_content(w, put_reply(w, responses, "202", "It is going"), "application/json",
-                    "flow_log_reply");
+    if (route->writes)
+        put_write_replies(w, responses, route);
     put_content(w, put_reply(w, responses, "default", "What went wrong"),
                 "application/problem+json", "problem");
 }

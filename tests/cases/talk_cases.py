@@ -374,7 +374,8 @@ def case_openapi(world):
     for path, item in document["paths"].items():
         served = {verb for verb in verbs if verb in item}
         served |= {"head"} if "get" in served else set()
-        real = re.sub(r"\{id\}", "x", re.sub(r"\{target\}", "net", path))
+        real = re.sub(r"\{target\}", "net", path).replace("{dialect}", "otc-vpc")
+        real = re.sub(r"\{(id|operation)\}", "x", real)
         real = real.replace("{dialect}", any_dialect(world))
         for verb in verbs:
             def part(verb=verb, real=real, served=served):
