@@ -35,7 +35,7 @@ void slu_attempt_clock(struct slu_job *job)
     uint32_t total_ms = job->target->total_timeout_ms;
 
     job->made = 0;
-    job->perhaps = false;
+    job->perhaps = job->unsure = false;
     job->until_us = total_ms ? slu_clock_mono_us() + (uint64_t)total_ms * 1000 : UINT64_MAX;
     if (job->latest_us && job->latest_us < job->until_us)
         job->until_us = job->latest_us;
@@ -260,6 +260,7 @@ enum slu_job_step slu_attempt_failed(struct slu_job *job)
     verdict =
         slu_retry_decide(&attempt, guard_of(job)->retries, slu_clock_mono_us(), random_word());
     job->perhaps |= verdict.perhaps || verdict.act == SLU_RETRY_LOOK;
+    job->unsure |= job->perhaps;
     job->acted |= job->perhaps;
     job->futile = verdict.why == SLU_RETRY_FUTILE;
     job->why_outcome = job->outcome;

@@ -168,6 +168,15 @@ static enum slu_job_step look_again(struct slu_job *job, const struct slu_find_b
     return slu_timer_set(&job->timer, EVERY_MS) ? JOB_PAUSE : slu_job_out_of_memory(job);
 }
 
+/* What a delete wanted gone; what is going counts as gone. The reply is a flow log, or a list. */
+static bool still_there(const struct slu_value *reply)
+{
+    const struct slu_value *row = slu_value_is(reply, SLU_ARRAY) ? reply->first : reply;
+    const struct slu_value *status = slu_value_member(row, "status");
+
+    return row && !(slu_value_is(status, SLU_STRING) && slu_str_is(status->text, "deleting"));
+}
+
 static enum slu_job_step judge(struct slu_job *job, const struct slu_find_by *find)
 {
     const struct slu_job *search = job->search;
@@ -181,11 +190,8 @@ static enum slu_job_step judge(struct slu_job *job, const struct slu_find_by *fi
         row = young_rows(job, &count);
     else
         count = row && !gone;
-    if (job->asking == SLU_OP_DELETE) {
-        if (find->operation == SLU_OP_LIST && search->flow_log)
-            count = search->flow_log->count;
-        return count ? not_there(job) : took_effect(job, NULL);
-    }
+    if (job->asking == SLU_OP_DELETE)
+        return still_there(search->flow_log) ? not_there(job) : took_effect(job, NULL);
     if (job->asking != SLU_OP_CREATE)
         return count && holds(job, row) ? took_effect(job, row) : not_there(job);
     if (count > 1)

@@ -176,6 +176,7 @@ struct slu_job {
     struct slu_wake *place_wake;
     bool passed, admitting, admit_ready, clock_corrected, looks_for, finding;
     bool perhaps;         /* some attempt of this call may have taken effect */
+    bool unsure;          /* some attempt of this act was: `perhaps`, before a look */
     bool futile;          /* the last one's answer would be the same again */
     struct slu_fault why; /* of the last attempt */
     struct slu_outcome why_outcome;

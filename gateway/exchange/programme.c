@@ -441,6 +441,7 @@ bool slu_programme_goes_on(const struct slu_job *job)
 bool slu_programme_hopes_for_nothing(const struct slu_job *job)
 {
     return (job->looking && job->act == SLU_OP_DELETE) ||
+           (job->unsure && job->asking == SLU_OP_DELETE) || /* by an attempt before */
            (job->resumes && job->operation == SLU_OP_DELETE) ||
            (job->verify && job->operation == SLU_OP_DELETE);
 }
