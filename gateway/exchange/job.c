@@ -578,10 +578,13 @@ static bool says_success(const struct slu_job *job)
 
 static enum slu_job_step refused(struct slu_job *job, bool unread)
 {
+    bool gone_by_us = job->asking == SLU_OP_DELETE && job->unsure; /* in an attempt before */
+
     if (job->outcome.kind == SLU_FAULT_CREDENTIALS && job->cloud_status == 401 &&
         slu_fetch_again(job))
         return JOB_FETCH;
-    if (job->outcome.kind == SLU_FAULT_NOT_FOUND && slu_programme_hopes_for_nothing(job)) {
+    if (job->outcome.kind == SLU_FAULT_NOT_FOUND &&
+        (gone_by_us || slu_programme_hopes_for_nothing(job))) {
         job->flow_log = NULL;
         job->outcome = (struct slu_outcome){.vendor_request_id = job->outcome.vendor_request_id};
         return slu_programme_after(job);

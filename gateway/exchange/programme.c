@@ -370,6 +370,8 @@ static void begin_act(struct slu_job *job)
 {
     job->native_step = 0;
     slu_attempt_clock(job);
+    slu_find_leave(job);
+    job->find_until_us = 0;
     job->settle_until_us = 0;
     job->act = job->asking;
     if (!job->target->memory && slu_operation_writes(job->asking) && job->document)
@@ -441,7 +443,6 @@ bool slu_programme_goes_on(const struct slu_job *job)
 bool slu_programme_hopes_for_nothing(const struct slu_job *job)
 {
     return (job->looking && job->act == SLU_OP_DELETE) ||
-           (job->unsure && job->asking == SLU_OP_DELETE) || /* by an attempt before */
            (job->resumes && job->operation == SLU_OP_DELETE) ||
            (job->verify && job->operation == SLU_OP_DELETE);
 }
