@@ -66,12 +66,13 @@ static uint32_t width_of(const struct slu_job *job, const struct slu_paging *pag
 static void jump(struct slu_job *job, const struct slu_paging *paging, uint32_t width)
 {
     struct slu_list_wish *wish = &job->list;
+    unsigned long long number;
 
     if (paging->style != SLU_PAGING_PAGE || wish->position.n || wish->filter_count || !width ||
         wish->skip < width)
         return;
-    wish->position =
-        slu_arena_printf(job->arena, "%llu", (unsigned long long)(wish->skip / width + 1));
+    number = wish->skip / width + 1;
+    wish->position = slu_arena_printf(job->arena, "%llu", number);
     wish->skip %= width;
 }
 

@@ -507,39 +507,46 @@ static struct slu_str tell_made(struct slu_job *job)
                                               : "");
 }
 
+static struct slu_str tell_switched(struct slu_job *job)
+{
+    if (job->switch_off)
+        return tell_made(job);
+    return slu_arena_printf(job->arena, "the flow log %.*s was %sswitched", SLU_FMT(job->id),
+                            job->done ? "changed and " : "");
+}
+
+static struct slu_str tell_deleted(struct slu_job *job)
+{
+    if (!job->successor)
+        return SLU_STR("the delete was sent");
+    return slu_arena_printf(job->arena,
+                            "the flow log %.*s was made in place of %.*s, whose delete was sent",
+                            SLU_FMT(job->successor_id), SLU_FMT(job->old_id));
+}
+
 /* What has taken effect so far, should a later act fail. */
 static void tell_done(struct slu_job *job)
 {
-    struct slu_str words = SLU_STR_NONE;
-
     switch (job->act) {
     case SLU_OP_CREATE:
-        words = tell_made(job);
-        break;
+        job->done = tell_made(job).p;
+        return;
     case SLU_OP_UPDATE:
-        words = slu_arena_printf(job->arena, "the flow log %.*s was changed", SLU_FMT(job->id));
-        break;
+        job->done =
+            slu_arena_printf(job->arena, "the flow log %.*s was changed", SLU_FMT(job->id)).p;
+        return;
     case SLU_OP_DISABLE:
     case SLU_OP_ENABLE:
-        words = job->switch_off
-                    ? tell_made(job)
-                    : slu_arena_printf(job->arena, "the flow log %.*s was %sswitched",
-                                       SLU_FMT(job->id), job->done ? "changed and " : "");
-        break;
+        job->done = tell_switched(job).p;
+        return;
     case SLU_OP_DELETE:
-        words = job->successor
-                    ? slu_arena_printf(job->arena,
-                                       "the flow log %.*s was made in place of %.*s, whose delete "
-                                       "was sent",
-                                       SLU_FMT(job->successor_id), SLU_FMT(job->old_id))
-                    : SLU_STR("the delete was sent");
-        break;
+        job->done = tell_deleted(job).p;
+        return;
     case SLU_OP_GET:
     case SLU_OP_LIST:
     case SLU_OP_COUNT:
         return;
     }
-    job->done = words.p;
 }
 
 /* A delete is only confirmed: what was seen before it is not what there is now. */

@@ -396,7 +396,7 @@ static bool all_known(struct slu_exchange *x)
 static const struct slu_place *place_of(const struct slu_list_ask *ask,
                                         const struct slu_target *target)
 {
-    for (size_t i = 0; i < ask->place_count; i++)
+    for (size_t i = 0; ask->places && i < ask->place_count; i++)
         if (slu_str_eq(ask->places[i].target, target->name))
             return &ask->places[i];
     return NULL;
@@ -471,16 +471,18 @@ static void merge_losses(struct slu_exchange *x, const struct slu_job *job, uint
 {
     for (const struct slu_loss *loss = job->losses->first; loss; loss = loss->next) {
         struct slu_str rest = loss->pointer, number;
+        unsigned long long place;
         uint64_t at;
 
         (void)slu_str_cut(&rest, '/');
         (void)slu_str_cut(&rest, '/');
         number = slu_str_cut(&rest, '/');
-        if (slu_str_to_u64(number, &at))
-            slu_losses_add(&x->losses,
-                           slu_arena_printf(x->arena, "/flow_logs/%llu/%.*s",
-                                            (unsigned long long)(at + offset), SLU_FMT(rest)),
-                           loss->value, loss->reason, loss->direction);
+        if (!slu_str_to_u64(number, &at))
+            continue;
+        place = at + offset;
+        slu_losses_add(&x->losses,
+                       slu_arena_printf(x->arena, "/flow_logs/%llu/%.*s", place, SLU_FMT(rest)),
+                       loss->value, loss->reason, loss->direction);
     }
 }
 

@@ -110,7 +110,7 @@ static struct slu_hmac *key_for(struct keys *keys, struct slu_str scope)
         return NULL;
     slu_hmac_free(keys->hmac);
     keys->hmac = hmac;
-    slu_must(scope.n <= sizeof(keys->scope_text));
+    slu_must(scope.p && scope.n <= sizeof(keys->scope_text));
     memcpy(keys->scope_text, scope.p, scope.n);
     keys->scope = (struct slu_str){keys->scope_text, scope.n};
     return hmac;
@@ -152,7 +152,7 @@ static bool sign(struct slu_seal *seal, struct slu_arena *arena, int64_t unix_s,
     struct slu_str date = {slu_arena_get(arena, SLU_TIME_BASIC), SLU_TIME_BASIC}, digest;
     struct slu_hmac *hmac;
     struct slu_fields fields;
-    struct bound bound;
+    struct bound bound = {.scope = SLU_STR_NONE};
 
     (void)nonce;
     if (!date.p)
@@ -221,8 +221,8 @@ static bool read_credential(struct slu_str text, struct credential *ret_credenti
 static bool claim_of(struct slu_arena *arena, const struct slu_request *request,
                      struct slu_claim *claim, struct slu_fault *fault)
 {
-    struct slu_authorization read;
-    struct credential credential;
+    struct slu_authorization read = {.access_key = SLU_STR_NONE};
+    struct credential credential = {.day = SLU_STR_NONE};
     struct slu_str date;
 
     (void)arena;
@@ -238,7 +238,7 @@ static bool claim_of(struct slu_arena *arena, const struct slu_request *request,
     if (date.n != SLU_TIME_BASIC || !slu_time_to_unix(date, &claim->unix_s))
         return slu_refuse(fault, "time",
                           "X-Amz-Date is missing or not of the form YYYYMMDDThhmmssZ");
-    if (memcmp(credential.day.p, date.p, DAY) != 0)
+    if (credential.day.n != DAY || memcmp(credential.day.p, date.p, DAY) != 0)
         return slu_refuse(fault, "signature",
                           "the day of the Credential is not the day of X-Amz-Date");
     claim->access_key = credential.access_key;
@@ -275,9 +275,9 @@ static bool scope_fits(const struct slu_seal *seal, const struct credential *cre
 static bool verify(struct slu_seal *seal, struct slu_arena *arena,
                    const struct slu_request *request, struct slu_fault *fault)
 {
-    struct slu_str date, digest = SLU_STR_NONE, middle;
-    struct slu_authorization read;
-    struct credential credential;
+    struct slu_str date = SLU_STR_NONE, digest = SLU_STR_NONE, middle;
+    struct slu_authorization read = {.access_key = SLU_STR_NONE};
+    struct credential credential = {.day = SLU_STR_NONE};
     struct slu_hmac *hmac;
 
     if (!slu_form_read(&form, request, &read, fault) ||

@@ -175,6 +175,7 @@ static bool join(struct slu_arena *arena, const struct slu_params *a, const stru
 
 static void add_own(struct slu_params *params, enum own name, struct slu_str value)
 {
+    slu_must(params->items);
     params->items[params->count++] = (struct slu_param){own_names[name], value, false};
 }
 
@@ -210,7 +211,7 @@ static bool sign(struct slu_seal *seal, struct slu_arena *arena, int64_t unix_s,
     char *date = slu_arena_get(arena, SLU_TIME_EXTENDED);
     struct slu_sign_trace made;
     struct slu_params *bearer, all;
-    struct parts parts;
+    struct parts parts = {.is_form = false};
 
     if (!date)
         return slu_fault_memory(fault);

@@ -235,7 +235,7 @@ bool slu_body_digest(struct slu_arena *arena, struct slu_str body, struct slu_st
 bool slu_digest_received(struct slu_arena *arena, const struct slu_request *request,
                          struct slu_str name, struct slu_str *ret_digest, struct slu_fault *fault)
 {
-    struct slu_str body, sent;
+    struct slu_str body = SLU_STR_NONE, sent = SLU_STR_NONE;
     size_t count = slu_field_count(request, name, &sent);
 
     if (!slu_body_digest(arena, request->body, &body, fault))

@@ -9,7 +9,7 @@ static void writes_what_was_counted(void **state)
 {
     struct slu_metrics *metrics = slu_metrics_new();
     struct slu_slot *slot = slu_metrics_slot(metrics, SLU_STR("otc"));
-    struct slu_gauges gauges = {3, 7};
+    struct slu_gauges gauges = {.in_flight = 3, .connections = 7};
     struct slu_buf text;
 
     (void)state;
