@@ -330,6 +330,10 @@ struct slu_record slu_record_of(struct slu_exchange *x);
 struct slu_letter *slu_record_ask(struct slu_exchange *x);
 void slu_record_answered(struct slu_journal_reply *reply, void *letter);
 enum slu_step slu_record_unasked(struct slu_exchange *x);
+/* several.c: has any target failed; and does nothing stand of it, so that all may be tried again?
+ */
+bool slu_several_failed(const struct slu_exchange *x);
+bool slu_several_is_open(const struct slu_exchange *x);
 enum slu_step slu_operations_told(struct slu_exchange *x); /* operations.c */
 void slu_record_leave(struct slu_exchange *x);
 

@@ -134,6 +134,7 @@ static enum slu_job_step not_there(struct slu_job *job)
 
     job->acted = job->done != NULL;
     job->perhaps = false;
+    job->find_until_us = 0; /* what is sent again may take as long to be shown */
     next = slu_attempt_again(job);
     if (next != JOB_OVER)
         return next;
@@ -144,6 +145,7 @@ static enum slu_job_step not_there(struct slu_job *job)
 
 static enum slu_job_step unknown(struct slu_job *job, const char *why)
 {
+    job->unknown = true;
     job->outcome = job->why_outcome;
     return slu_job_fail(job, 'U', job->why.kind,
                         "%s; it may have taken effect, which could not be found out: %s. Look for "

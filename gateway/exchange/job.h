@@ -168,6 +168,7 @@ struct slu_job {
     uint64_t spans_us[JOB_STEP_COUNT];
 
     /* attempts: attempt.c, find.c */
+    bool unknown;      /* it may have taken effect, and looking for it could not decide */
     unsigned made;     /* of the native call under way */
     uint64_t until_us; /* when attempts and looks must have ended */
     int64_t sent_s, attempt_began_s;

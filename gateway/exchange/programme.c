@@ -390,7 +390,7 @@ static enum slu_job_step find_lost_create(struct slu_job *job)
                   "the gateway ended while the flow log was being made");
     if (!job->target->memory && slu_find_possible(job))
         return JOB_FIND;
-    job->acted = !job->target->memory; /* the memory cloud ended with the gateway */
+    job->acted = job->unknown = !job->target->memory; /* the memory cloud ended with the gateway */
     return slu_job_fail(job, 'G', SLU_FAULT_UNAVAILABLE, "%s", job->why.words);
 }
 

@@ -386,15 +386,19 @@ enum slu_step slu_record_begin(struct slu_exchange *x)
 
 /* The end */
 
+static bool may_have_acted(const struct slu_job *job)
+{
+    return job->unknown || (job->acted && job->fault.kind != SLU_FAULT_NONE && !job->looking &&
+                            job->result.sent == SLU_SENT_PERHAPS);
+}
+
 /* Nobody knows whether a write took effect. */
 static bool is_unknown(const struct slu_exchange *x)
 {
-    const struct slu_job *job = x->job;
-
-    if (x->recovered && !x->job_count)
-        return true; /* nobody could look */
-    return job && job->acted && job->fault.kind != SLU_FAULT_NONE && !job->looking &&
-           job->result.sent == SLU_SENT_PERHAPS;
+    for (size_t i = 0; i < x->job_count; i++)
+        if (may_have_acted(x->jobs[i]))
+            return true;
+    return x->recovered && !x->job_count; /* nobody could look */
 }
 
 /* Without an effect, and worth another try or a mended request: the key is not bound. */
@@ -402,6 +406,8 @@ static bool binds_nothing(const struct slu_exchange *x)
 {
     bool acted = false, refused = false;
 
+    if (x->several && x->fault.kind == SLU_FAULT_NONE)
+        return slu_several_is_open(x);
     for (size_t i = 0; i < x->job_count; i++) {
         acted = acted || x->jobs[i]->acted;
         refused = refused || x->jobs[i]->outcome.kind != SLU_FAULT_NONE;
@@ -409,6 +415,14 @@ static bool binds_nothing(const struct slu_exchange *x)
     if (acted || x->fault.kind == SLU_FAULT_NONE || is_unknown(x))
         return false;
     return !refused || slu_fault_retryable(x);
+}
+
+/* Of several targets, each has to have it. */
+static enum slu_record_state state_of(const struct slu_exchange *x)
+{
+    if (x->fault.kind == SLU_FAULT_NONE && !(x->several && slu_several_failed(x)))
+        return SLU_RECORD_SUCCEEDED;
+    return is_unknown(x) ? SLU_RECORD_UNKNOWN : SLU_RECORD_FAILED;
 }
 
 static struct slu_str headers_text(struct slu_exchange *x)
@@ -438,9 +452,7 @@ static bool settle(struct slu_exchange *x)
     struct slu_record record = {.id = x->id, .updated_ms = slu_clock_real_ms(), .attempts = 1};
     struct slu_fault fault = {0};
 
-    record.state = x->fault.kind == SLU_FAULT_NONE ? SLU_RECORD_SUCCEEDED
-                   : is_unknown(x)                 ? SLU_RECORD_UNKNOWN
-                                                   : SLU_RECORD_FAILED;
+    record.state = state_of(x);
     record.flow_log_id = x->flow_log_id;
     record.status = x->response.status;
     record.headers = headers_text(x);

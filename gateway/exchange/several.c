@@ -179,6 +179,11 @@ static bool any_failed(const struct slu_several *several)
     return false;
 }
 
+bool slu_several_failed(const struct slu_exchange *x)
+{
+    return any_failed(x->several);
+}
+
 static enum slu_operation undo_of(const struct slu_target *target)
 {
     struct slu_str never;
@@ -190,6 +195,26 @@ static enum slu_operation undo_of(const struct slu_target *target)
 static bool stands(const struct slu_job *job)
 {
     return job->acted && job->id.p;
+}
+
+static bool is_undone(const struct slu_several *several, size_t i)
+{
+    const struct slu_job *undo = several->undos[i];
+
+    return several->phase == UNDOING && stands(several->makes[i]) && undo && !failed(undo);
+}
+
+bool slu_several_is_open(const struct slu_exchange *x)
+{
+    const struct slu_several *several = x->several;
+
+    for (size_t i = 0; i < several->count; i++) {
+        const struct slu_job *make = several->makes[i];
+
+        if (!is_undone(several, i) && !(failed(make) && slu_job_retryable(make)))
+            return false;
+    }
+    return any_failed(several);
 }
 
 static bool undo_all(struct slu_exchange *x)
@@ -246,10 +271,10 @@ bool slu_rest_worked(struct slu_exchange *x)
 
 static const char *outcome_of(const struct slu_several *several, size_t i)
 {
-    const struct slu_job *make = several->makes[i], *undo = several->undos[i];
+    const struct slu_job *make = several->makes[i];
 
     if (several->phase == UNDOING && stands(make))
-        return undo && !failed(undo) ? "undone" : "undo_failed";
+        return is_undone(several, i) ? "undone" : "undo_failed";
     return failed(make) ? "failed" : "created";
 }
 

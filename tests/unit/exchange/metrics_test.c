@@ -9,7 +9,9 @@ static void writes_what_was_counted(void **state)
 {
     struct slu_metrics *metrics = slu_metrics_new();
     struct slu_slot *slot = slu_metrics_slot(metrics, SLU_STR("otc"));
-    struct slu_gauges gauges = {.in_flight = 3, .connections = 7};
+    struct slu_journal_health health = {
+        .writable = true, .commits = 5, .writes = 21, .reads = 4, .largest = 9, .failures = 2};
+    struct slu_gauges gauges = {.in_flight = 3, .connections = 7, .journal = &health};
     struct slu_buf text;
 
     (void)state;
