@@ -12,7 +12,7 @@
 #include "codec/digest.h"
 #include "codec/json.h"
 
-enum { KEY_MOST = 255, WAIT_MS = 5000, AGAIN_MS = 1000 };
+enum { KEY_MOST = 255, WAIT_MS = 5000 };
 
 /* Letters */
 
@@ -450,7 +450,9 @@ static struct slu_str headers_text(struct slu_exchange *x)
 static bool settle(struct slu_exchange *x)
 {
     struct slu_record record = {.id = x->id, .updated_ms = slu_clock_real_ms(), .attempts = 1};
+    struct slu_journal *journal = x->station->worker->gateway->journal;
     struct slu_fault fault = {0};
+    bool waits; /* without memory for a letter the end is recorded all the same */
 
     record.state = state_of(x);
     record.flow_log_id = x->flow_log_id;
@@ -458,12 +460,14 @@ static bool settle(struct slu_exchange *x)
     record.headers = headers_text(x);
     record.body = x->response.body.p ? x->response.body : SLU_STR("");
     x->letter = letter_new(x, false);
-    if (x->letter && set_patience(x) &&
-        slu_journal_settle(x->letter->journal, &record, binds_nothing(x), slu_record_answered,
-                           x->letter, &fault))
+    waits = x->letter && set_patience(x);
+    if (slu_journal_settle(journal, &record, binds_nothing(x),
+                           waits ? slu_record_answered : forget_reply, x->letter, &fault) &&
+        waits)
         return true;
-    slu_log(SLU_LOG_ERROR, "journal", "the end of operation %.*s is not recorded: %s",
-            SLU_FMT(x->id), fault.words);
+    if (fault.kind != SLU_FAULT_NONE)
+        slu_log(SLU_LOG_ERROR, "journal", "the end of operation %.*s is not recorded: %s",
+                SLU_FMT(x->id), fault.words);
     slu_mem_free(x->letter);
     x->letter = NULL;
     return false;
