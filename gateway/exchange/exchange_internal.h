@@ -209,10 +209,11 @@ struct slu_exchange {
     struct slu_journal_reply *told; /* what came, until it is used */
     struct slu_timer timer;
     struct slu_losses trial_losses;
-    bool recorded, settling, replayed, out_of_patience, asks;
-    bool detached;  /* nobody waits for this one: */
-    bool recovered; /* a crash had left it open */
-    bool handed_on; /* its work goes on in another one */
+    bool recorded, replayed, out_of_patience, asks;
+    unsigned settling; /* how often the end was handed over */
+    bool detached;     /* nobody waits for this one: */
+    bool recovered;    /* a crash had left it open */
+    bool handed_on;    /* its work goes on in another one */
     struct slu_str replayed_headers;
 
     /* what is told about it */

@@ -12,7 +12,7 @@
 #include "codec/digest.h"
 #include "codec/json.h"
 
-enum { KEY_MOST = 255, WAIT_MS = 5000 };
+enum { KEY_MOST = 255, WAIT_MS = 5000, AGAIN_MS = 200, SETTLE_MOST = 5 };
 
 /* Letters */
 
@@ -107,16 +107,17 @@ static void patience_ends(void *argument)
     slu_exchange_resume(x);
 }
 
-static bool set_patience(struct slu_exchange *x)
+static bool set_patience(struct slu_exchange *x, uint32_t ms)
 {
+    slu_timer_done(&x->timer);
     slu_timer_init(&x->timer, x->station->worker->loop, patience_ends, x);
-    return slu_timer_set(&x->timer, WAIT_MS);
+    return slu_timer_set(&x->timer, ms);
 }
 
 struct slu_letter *slu_record_ask(struct slu_exchange *x)
 {
     x->letter = letter_new(x, false);
-    x->asks = x->letter && set_patience(x);
+    x->asks = x->letter && set_patience(x, WAIT_MS);
     if (x->asks)
         return x->letter;
     slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
@@ -308,7 +309,7 @@ static enum slu_step begin(struct slu_exchange *x)
         return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
     record = slu_record_of(x);
     x->letter = letter_new(x, true);
-    if (x->arena->failed || !x->letter || !set_patience(x))
+    if (x->arena->failed || !x->letter || !set_patience(x, WAIT_MS))
         return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
     if (!slu_journal_begin(x->letter->journal, &record, slu_record_answered, x->letter,
                            &x->fault)) {
@@ -460,17 +461,37 @@ static bool settle(struct slu_exchange *x)
     record.headers = headers_text(x);
     record.body = x->response.body.p ? x->response.body : SLU_STR("");
     x->letter = letter_new(x, false);
-    waits = x->letter && set_patience(x);
+    waits = x->letter && set_patience(x, WAIT_MS);
     if (slu_journal_settle(journal, &record, binds_nothing(x),
-                           waits ? slu_record_answered : forget_reply, x->letter, &fault) &&
-        waits)
-        return true;
-    if (fault.kind != SLU_FAULT_NONE)
+                           waits ? slu_record_answered : forget_reply, x->letter, &fault)) {
+        if (waits)
+            return true;
+        x->settling = SETTLE_MOST;
+    } else {
         slu_log(SLU_LOG_ERROR, "journal", "the end of operation %.*s is not recorded: %s",
                 SLU_FMT(x->id), fault.words);
+    }
     slu_mem_free(x->letter);
     x->letter = NULL;
     return false;
+}
+
+/* The gateway ends while the cloud still has the write: it stays open, and the next to start looks
+ * what became of it. */
+static bool is_cut_short(const struct slu_exchange *x)
+{
+    if (!x->station->worker->ending || !x->gone || x->settling)
+        return false;
+    for (size_t i = 0; i < x->job_count; i++)
+        if (x->jobs[i]->started)
+            return true;
+    return false;
+}
+
+/* There was no memory to hand the end over: that passes. */
+static bool settle_later(struct slu_exchange *x)
+{
+    return x->settling < SETTLE_MOST && !x->station->worker->ending && set_patience(x, AGAIN_MS);
 }
 
 /* What the caller hears is on the disk, or the disk has had its time. */
@@ -478,10 +499,15 @@ enum slu_step slu_record_end(struct slu_exchange *x)
 {
     if (!x->recorded)
         return STEP_CLOSE;
-    if (!x->settling) {
-        x->settling = true;
+    if (is_cut_short(x)) {
+        slu_record_leave(x);
+        return STEP_CLOSE;
+    }
+    if (!x->letter && !x->told && x->settling < SETTLE_MOST) {
+        x->settling++;
         x->out_of_patience = false;
-        return settle(x) ? STEP_WAIT : STEP_CLOSE;
+        if (settle(x) || settle_later(x))
+            return STEP_WAIT;
     }
     if (x->letter && !x->out_of_patience && !x->station->worker->ending)
         return STEP_WAIT;

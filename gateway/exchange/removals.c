@@ -37,7 +37,10 @@ static void tell(const struct slu_job *job, struct slu_str id, const char *word)
 
 void slu_removals_note(const struct slu_job *job)
 {
-    if (!job->acted || !job->id.p)
+    /* sent, and not seen to act when it was looked for: it may still be on its way */
+    bool late = job->operation == SLU_OP_DELETE && job->resumes;
+
+    if ((!job->acted && !late) || !job->id.p)
         return;
     if (job->operation == SLU_OP_DELETE)
         tell(job, job->id, "gone");

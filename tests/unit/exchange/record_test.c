@@ -175,7 +175,7 @@ static void the_worker_ends_meanwhile(void **state)
 {
     struct journal_world *both = *state;
     struct world *world = &both->world;
-    struct slu_journal_filter all = {.most = 10};
+    struct slu_journal_filter all = {.caller = SLU_STR("portal"), .most = 10};
     struct slu_journal_reply *reply;
     struct slu_journal *journal;
     int fd = dial(world, FRONT_REST);
@@ -188,7 +188,7 @@ static void the_worker_ends_meanwhile(void **state)
     journal = journal_open(&both->place);
     reply = DO(SLU_JOURNAL_DONE, slu_journal_list(journal, &all, CALL));
     assert_int_equal(reply->count, 1);
-                reply->records[0].state == SLU_RECORD_UNKNOWN);
+    assert_int_equal(reply->records[0].state, SLU_RECORD_RUNNING);
     assert_str(reply->records[0].key, "k");
     assert_str(reply->records[0].targets, "net");
     assert_int_equal(reply->records[0].digest.n, SLU_SHA256_HEX);
