@@ -165,6 +165,13 @@ static bool read_string(struct postgresql *p, const char *string, struct slu_fau
 
 /* What the string does not say is ours before it, what must be so is ours behind it. A dead peer
  * is noticed within ten seconds; of several hosts the one that can be written is taken. */
+/* libpq would print the server's notices on standard error, between our own lines. */
+static void overhear(void *nobody, const PGresult *notice)
+{
+    (void)nobody;
+    (void)notice;
+}
+
 static bool connect(struct postgresql *p, const char *string, struct slu_fault *fault)
 {
     static const char *const names[] = {
@@ -177,6 +184,7 @@ static bool connect(struct postgresql *p, const char *string, struct slu_fault *
     p->connection = PQconnectStartParams(names, values, 1);
     if (!p->connection)
         return slu_fault_memory(fault);
+    PQsetNoticeReceiver(p->connection, overhear, NULL);
     while (PQstatus(p->connection) != CONNECTION_BAD && state != PGRES_POLLING_OK) {
         if (!await(p, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_us))
             return complain(p, fault, "the server cannot be reached", "it did not answer in time");
