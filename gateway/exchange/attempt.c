@@ -139,8 +139,7 @@ void slu_attempt_leave(struct slu_job *job)
         give_back(job, SLU_BREAKER_NEITHER);
 }
 
-/* The call is back: what it says about the target, whatever it says about the request. */
-static void tell_guard(struct slu_job *job)
+void slu_attempt_tell(struct slu_job *job)
 {
     bool answered = job->result.sent == SLU_SENT_ANSWERED;
     struct slu_guard *guard = guard_of(job);
@@ -157,7 +156,7 @@ static void tell_guard(struct slu_job *job)
 
 void slu_attempt_good(struct slu_job *job)
 {
-    tell_guard(job);
+    slu_attempt_tell(job);
     job->made = 0;
     job->perhaps = false;
 }
@@ -253,7 +252,7 @@ enum slu_job_step slu_attempt_failed(struct slu_job *job)
     if (!guard_of(job))
         return JOB_OVER;
     attempt = attempt_of(job);
-    tell_guard(job);
+    slu_attempt_tell(job);
     if (job->left && !job->acted)
         return JOB_OVER;
     attempt.clock_corrected = clock_is_corrected(job);

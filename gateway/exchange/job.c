@@ -581,8 +581,10 @@ static enum slu_job_step refused(struct slu_job *job, bool unread)
     bool gone_by_us = job->asking == SLU_OP_DELETE && job->unsure; /* in an attempt before */
 
     if (job->outcome.kind == SLU_FAULT_CREDENTIALS && job->cloud_status == 401 &&
-        slu_fetch_again(job))
+        slu_fetch_again(job)) {
+        slu_attempt_tell(job);
         return JOB_FETCH;
+    }
     if (job->outcome.kind == SLU_FAULT_NOT_FOUND &&
         (gone_by_us || slu_programme_hopes_for_nothing(job))) {
         job->flow_log = NULL;

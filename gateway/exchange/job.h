@@ -232,6 +232,10 @@ enum slu_job_step slu_attempt_admit(struct slu_job *job);
 void slu_attempt_begin(struct slu_job *job);
 /* The clock that a signature is made with. */
 int64_t slu_attempt_time(const struct slu_job *job);
+/* The call is back: the guards hear what that says about the target, whatever it says about the
+ * request, and the place is free. */
+void slu_attempt_tell(struct slu_job *job);
+/* It is back, and well. */
 void slu_attempt_good(struct slu_job *job);
 /* The attempt failed as result and outcome say: JOB_PAUSE, or JOB_OVER when that was the last. */
 enum slu_job_step slu_attempt_failed(struct slu_job *job);
