@@ -124,7 +124,7 @@ static struct slu_value *by_alias(struct assembly *a, uint8_t slot, const struct
         if (given && (!value || slu_value_equal(given, value)))
             slu_add_str(a->schema.arena, names, family->usable[i]->name);
     }
-    return names && names->count ? is_like(a, family->slot, object) : NULL;
+    return family && names && names->count ? is_like(a, family->slot, object) : NULL;
 }
 
 /* Either the one or, if there is one, the other. */
@@ -905,8 +905,10 @@ struct slu_value *slu_table_json_schema(const struct slu_table *table, enum slu_
                    .rows = table ? &table->plans[operation].rows[SLU_REQUEST] : NULL,
                    .operation = operation,
                    .target = target}};
+    size_t count;
 
-    a.schema.members = slu_flow_log_members(&a.schema.count);
+    a.schema.members = slu_flow_log_members(&count);
+    a.schema.count = (uint8_t)count;
     a.destination = slot_at(&a.schema, "/destination");
     a.native = slot_at(&a.schema, "/native");
     find_usable(&a, &a.resources, "/resource_alias", target->resources, target->resource_count);

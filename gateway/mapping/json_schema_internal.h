@@ -11,7 +11,7 @@ struct slu_schema {
     enum slu_operation operation;  /* create or update */
     const struct slu_schema_for *target;
     const struct slu_member *members; /* by slot */
-    size_t count;
+    uint8_t count;                    /* at most SLU_SLOTS_MOST */
 };
 
 /* json_schema_member.c */
