@@ -303,6 +303,49 @@ def case_delete(world):
             yield f"{base}: {label}", part
 
 
+CHANGES = {"net": "put", "ali": "ModifyFlowLogAttribute", "ec2": "CreateTags"}
+
+
+def case_change(world):
+    """A change whose reply is lost holds; one that never arrived is sent again."""
+    for base, kind in CHANGES.items():
+        for label, steps, sent in (("lost", (lost, good), 1), ("reset", (reset, good), 2)):
+            def part(base=base, kind=kind, steps=steps, sent=sent):
+                body, cloud = fresh(base), world.clouds[base]
+                cloud.clear()
+                log = world.gateway.create(f"{base}-own", body,
+                                           headers={"Prefer": "wait=10"}).json()["id"]
+                cloud.spoil(kind, *steps)
+                answer = world.gateway.call(
+                    "PATCH", f"/v1/targets/{base}-own/flow-logs/{log}",
+                    {"name": body["name"] + "-b"}, timeout=60, headers={"Prefer": "wait=10"})
+                assert answer.status == 200, repr(answer)
+                assert answer.json()["name"] == body["name"] + "-b", repr(answer)
+                assert len(cloud.times(kind)) == sent, [action(r) for r in cloud.requests]
+                assert there(world, base, {"name": body["name"] + "-b"}) == [log]
+            yield f"{base}: {label}", part
+
+
+def case_several_could_be_it(world):
+    """Two flow logs fit: nobody can say which one it is, so nothing is guessed or repeated."""
+    cloud, body = world.clouds["net"], fresh("net")
+
+    def twice(cloud, link, request):
+        status, headers, reply = cloud.systems.answer(request)
+        rows = json.loads(reply)["flow_logs"]
+        rows += [{**row, "id": row["id"][:-4] + "abcd"} for row in rows
+                 if row["name"] == body["name"]]
+        link.reply(status, {"flow_logs": rows}, headers)
+
+    cloud.clear()
+    cloud.fault = lambda link, request: {"create": lost, "look": twice}[action(request)](
+        cloud, link, request)
+    told = problem(world.gateway.create("net-own", body), 502, "upstream_connection_broken")
+    assert told["retryable"] is False and "several" in told["detail"], told
+    assert len(cloud.times("create")) == 1, cloud.requests
+    assert len(there(world, "net", body)) == 1
+
+
 def case_nothing_was_sent(world):
     answer = world.gateway.create("dead", fresh("net"))
     told = problem(answer, 503, "upstream_unreachable")
