@@ -164,6 +164,10 @@ def world(binary):
             targets[f"{name}-short"] = target(dialect, cloud.url, **{
                 **more, "timeout_ms": int(TIMEOUT * 1000), "total_timeout_ms": int(TOTAL * 1000)})
             targets[f"{name}-skewed"] = target(dialect, cloud.url, **more)
+        targets["aliased"] = {**targets["net-own"],
+                              "resources": {"prod": {key: BODIES["net"][key] for key in (
+                                  "resource_type", "resource_id")}},
+                              "destinations": {"store": BODIES["net"]["destination"]}}
         guarded(targets, clouds["net"], more={"credentials": targets["net-own"]["credentials"]})
         gateway = Gateway(binary, targets)
         try:
@@ -344,6 +348,21 @@ def case_several_could_be_it(world):
     assert told["retryable"] is False and "several" in told["detail"], told
     assert len(cloud.times("create")) == 1, cloud.requests
     assert len(there(world, "net", body)) == 1
+
+
+def case_behind_aliases(world):
+    """What is looked for is what the aliases stand for, not whatever has the name."""
+    cloud, body = world.clouds["net"], fresh("net")
+    cloud.clear()
+    other = world.gateway.create("net-own", body)
+    assert other.status == 201, repr(other)
+    cloud.spoil("create", lost, good)
+    answer = world.gateway.create("aliased", {
+        "name": body["name"], "traffic_type": body["traffic_type"], "resource_alias": "prod",
+        "destination": {"alias": "store"}})
+    assert answer.status == 201 and answer.json()["id"] != other.json()["id"], repr(answer)
+    assert answer.json()["resource_id"] == BODIES["net"]["resource_id"], repr(answer)
+    assert len(cloud.times("create")) == 1 and len(there(world, "net", body)) == 2
 
 
 def case_nothing_was_sent(world):
