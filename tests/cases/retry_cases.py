@@ -187,6 +187,9 @@ def guarded(targets, cloud, more):
     targets["narrow"] = target("otc-vpc", cloud.url, max_in_flight=1, queue=0, breaker=off, **more)
     targets["queued"] = target("otc-vpc", cloud.url, max_in_flight=1, queue=8, breaker=off, **more)
     targets["paced"] = target("otc-vpc", cloud.url, rate_per_s=5, burst=1, breaker=off, **more)
+    targets["tokens"] = target("otc-vpc", cloud.url, max_in_flight=1, queue=0, credentials={
+        "scheme": "keystone-password", "endpoint": cloud.url, "user": "u", "domain": "d",
+        "password": {"value": "token-password-1"}, "project": "p"})
     targets["dead"] = target("otc-vpc", f"http://127.0.0.1:{free_port()}", breaker=off, **more)
 
 
@@ -490,6 +493,34 @@ def clock(world, base):
         "Date", email.utils.formatdate(time.time() + 7200, usegmt=True))])
     problem(world.gateway.call("GET", path), (502, 503), "upstream_credentials_refused")
     assert len(cloud.requests) <= 2 if base == "net" else len(cloud.requests) <= 3, "corrected once"
+    cloud.clear()
+
+
+def case_a_token_is_renewed_once(world):
+    """A 401 is never repeated but with a new token, and that once. The place at the target, of
+    which there is one, is free in between and afterwards."""
+    cloud, path = world.clouds["net"], "/v1/targets/tokens/flow-logs"
+    good_tokens, given = {"t2"}, []
+
+    def keystone(link, request):
+        if request.path.endswith("/auth/tokens"):
+            given.append(f"t{len(given) + 1}")
+            expires = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() + 86400))
+            return link.reply(201, {"token": {"expires_at": expires}},
+                              [("X-Subject-Token", given[-1])])
+        if request.headers.get("x-auth-token") in good_tokens:
+            return link.reply(200, NOTHING["net"])
+        return link.reply(401, {"error_code": "APIGW.0301", "error_msg": "no", "request_id": "r"})
+
+    cloud.clear()
+    cloud.fault = keystone
+    for _ in range(3):
+        answer = world.gateway.call("GET", path)
+        assert answer.status == 200, repr(answer)
+    assert given == ["t1", "t2"] and len(cloud.requests) == 6, (given, len(cloud.requests))
+    good_tokens.clear()
+    problem(world.gateway.call("GET", path), 502, "upstream_credentials_refused")
+    assert given == ["t1", "t2", "t3"] and len(cloud.requests) == 9, (given, len(cloud.requests))
     cloud.clear()
 
 
