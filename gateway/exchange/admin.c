@@ -254,8 +254,10 @@ static void on_head(struct slu_talk *talk, void *user)
 static void on_body(struct slu_talk *talk, void *user)
 {
     struct slu_str allowed;
+    const struct route *route = find_route(talk, &allowed);
 
-    find_route(talk, &allowed)->run(talk, user);
+    slu_must(route); /* it was there at the head */
+    route->run(talk, user);
 }
 
 static void on_refused(struct slu_talk *talk, const struct slu_fault *fault, void *user)

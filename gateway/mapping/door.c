@@ -218,7 +218,7 @@ static bool take_reply(const struct visit *visit, const struct slu_step *step,
                        struct slu_vars *vars, struct slu_fault *fault)
 {
     const struct slu_table *table = visit->table;
-    struct slu_str action, name, reply = table->replies[0];
+    struct slu_str action = SLU_STR_NONE, name = SLU_STR_NONE, reply = table->replies[0];
     int scheme = visit->scheme >= 0 ? visit->scheme : naming_scheme(visit, step, &action);
     enum asked asked = NOT_ASKED;
     bool decides = false;

@@ -92,8 +92,10 @@ static void compile_way(struct slu_compile *compile, const json_t *json, struct 
         return;
     at = slu_table_at(compile, "%.*s/members", SLU_FMT(at));
     json_object_foreach((json_t *)members, pointer, item)
+    {
         compile_name(compile, pointer, item, &way->members[way->count++],
                      slu_pointer_member(compile->arena, at, slu_str_of(pointer)));
+    }
 }
 
 const struct slu_filters *slu_filters_compile(struct slu_compile *compile, const json_t *list)

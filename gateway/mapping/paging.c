@@ -182,6 +182,7 @@ static void prove_written(struct slu_compile *compile, const struct slu_path *pa
 {
     const struct slu_step *list = giving_step(compile->table, SLU_OP_LIST);
 
+    slu_must(list); /* there is no paging without one */
     for (size_t i = 0; i < list->envelope_count; i++)
         if (slu_str_eq(list->envelope[i].path.pointer, path->pointer))
             return;

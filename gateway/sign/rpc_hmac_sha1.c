@@ -323,7 +323,7 @@ static bool verify(struct slu_seal *seal, struct slu_arena *arena,
                    const struct slu_request *request, struct slu_fault *fault)
 {
     struct received received;
-    struct slu_sign_trace made;
+    struct slu_sign_trace made = {.authorization = SLU_STR_NONE};
 
     if (!slu_str_is(request->path, "/"))
         return slu_refuse(fault, "unsigned", "the path must be /, since it is not signed");
