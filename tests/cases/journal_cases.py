@@ -12,13 +12,15 @@ import time
 import types
 import uuid
 
-from bodies import but, problem
+from bodies import NATIVE, but, problem
 from cloud import Cloud
-from gateway import CLOUD_KEYS, Gateway, free_port, target
+from gateway import CLOUD_KEYS, PROJECT, Gateway, free_port, target
 from postgresql import Postgresql
+from seal import knock
 
 MEMCHECK = False
 PASSWORD = "store-password-5e1fb20c"
+DOOR_SECRET = "door-secret-of-the-journal"
 LOGS = "/v1/targets/%s/flow-logs"
 
 
@@ -30,19 +32,26 @@ def world(binary):
                "memory": {"dialect": "memory", "settle_ms": 0},
                "other": {"dialect": "memory", "settle_ms": 0}}
     string = server.string()
-    gateways = {}
+    gateways, door = {}, free_port()
+    doors = [{"dialect": "otc-vpc", "address": f"127.0.0.1:{door}", "target": "net",
+              "parameters": {"project_id": PROJECT},
+              "credentials": [{"caller": "portal", "access_key": "DOORKEY",
+                               "secret_key": {"value": DOOR_SECRET}}]}]
     try:
-        gateways["sqlite"] = Gateway(binary, targets, store={"sqlite": f"{home.name}/journal.db"})
+        gateways["sqlite"] = Gateway(binary, targets, doors=doors,
+                                     store={"sqlite": f"{home.name}/journal.db"})
         gateways["postgresql"] = Gateway(binary, targets, store={"postgresql": string})
         gateways["replica"] = Gateway(binary, targets, store={"postgresql": string})
         gateways["none"] = Gateway(binary, targets)
         for name in ENGINES:
             comes_true(lambda name=name: gateways[name].admin("/readyz").status == 200, "ready")
         yield types.SimpleNamespace(binary=binary, cloud=cloud, server=server, home=home.name,
+                                    door=door,
                                     targets=targets, gateways=gateways, **gateways)
         for name, gateway in gateways.items():
             everything = gateway.output() + b"".join(gateway.heard)
             assert PASSWORD.encode() not in everything, f"{name} tells the store's password"
+            assert DOOR_SECRET.encode() not in everything, name
             assert not gateway.secrets_seen(), gateway.secrets_seen()
     finally:
         for gateway in gateways.values():
@@ -434,6 +443,68 @@ def operations(world, gateway):
         answer = gateway.call("GET", missing)
         problem(answer, 404, "not_found")
     problem(gateway.call("DELETE", where), 405)
+
+
+def case_writes_at_a_door(world):
+    world.cloud.clear()
+    method, path, query, body, _ = NATIVE["net"]
+    log = {**body["flow_log"], "resource_id": str(uuid.uuid4())}
+    text = json.dumps({"flow_log": log}).encode()
+    answer = knock(world.door, "sdk-hmac-sha256", "DOORKEY", DOOR_SECRET, method, path, query,
+                   {"content-type": "application/json"}, text)
+    assert answer.status in (200, 201), repr(answer)
+    row = world.sqlite.call("GET", "/v1/operations?page_size=1").json()["operations"][0]
+    assert row["operation"] == "create" and row["status"] == "succeeded", row
+    assert row["target"] == "net" and row["http_status"] == answer.status, row
+    assert row["flow_log_id"] == json.loads(answer.body)["flow_log"]["id"], row
+    assert not {"flow_log", "error", "results"} & set(row), row
+    assert len(world.cloud.writes()) == 1
+
+
+def case_nothing_stands_of_several(world):
+    yield from each(world, nothing_stands_of_several)
+
+
+def nothing_stands_of_several(world, gateway):
+    for policy in ("best_effort", "all"):
+        headers, body = key(), fresh()
+        targets = ["net"] if policy == "best_effort" else ["memory", "net"]
+        request = {**body, "targets": targets, "policy": policy}
+        world.cloud.fault = lambda link, request: link.reply(
+            429, {"error_code": "APIGW.0308", "error_msg": "slow down"})
+        first = gateway.call("POST", "/v1/flow-logs", request, headers=headers)
+        assert first.status == 207, repr(first)
+        row = gateway.call("GET", first.headers["operation-location"]).json()
+        assert row["status"] == "failed" and row["results"] == first.json()["results"], row
+        world.cloud.fault = None
+        again = gateway.call("POST", "/v1/flow-logs", request, headers=headers)
+        assert "idempotent-replayed" not in again.headers, repr(again)
+        for _ in range(50):
+            if again.status == 201:
+                break
+            time.sleep(0.2)
+            again = gateway.call("POST", "/v1/flow-logs", request, headers=headers)
+        first_again(again, gateway.call("POST", "/v1/flow-logs", request, headers=headers))
+        made_now = [log for log in world.cloud.systems.networks.values()
+                    if log["resource_id"] == body["resource_id"]]
+        assert again.status == 201 and len(made_now) == 1, repr(again)
+
+
+def case_some_of_several_stand(world):
+    yield from each(world, some_of_several_stand)
+
+
+def some_of_several_stand(world, gateway):
+    headers = key()
+    request = {**fresh(), "targets": ["memory", "net"]}
+    world.cloud.fault = lambda link, request: link.reply(
+        409, {"code": "VPC.3004", "message": "It is there already."})
+    first = gateway.call("POST", "/v1/flow-logs", request, headers=headers)
+    assert first.status == 207, repr(first)
+    world.cloud.fault = None
+    first_again(first, gateway.call("POST", "/v1/flow-logs", request, headers=headers))
+    row = gateway.call("GET", first.headers["operation-location"]).json()
+    assert row["status"] == "failed", row
 
 
 def case_operations_in_pages(world):
