@@ -89,7 +89,7 @@ enum slu_job_step slu_attempt_admit(struct slu_job *job)
 
     if (job->dry_run || !guard)
         return JOB_SIGN;
-    if (job->left && !job->acted)
+    if (job->left && (!job->acted || job->station->worker->ending))
         return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
     if (job->admitting && !job->timer_ready && !job->admit_ready)
         return JOB_WAIT;

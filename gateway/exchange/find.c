@@ -214,12 +214,15 @@ enum slu_job_step slu_find(struct slu_job *job)
 {
     const struct slu_find_by *find = slu_table_find_by(job->target->table, job->asking);
 
+    if (job->left && job->station->worker->ending) {
+        if (job->finding)
+            slu_job_leave(job->search);
+        return unknown(job, "the gateway ends");
+    }
     if (job->finding)
         return JOB_WAIT;
     if (job->search)
         return end_search(job, find);
-    if (job->left && job->station->worker->ending)
-        return unknown(job, "the gateway ends");
     job->search = search_new(job, find);
     if (!job->search)
         return slu_job_out_of_memory(job);
