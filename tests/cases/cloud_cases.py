@@ -291,7 +291,8 @@ def case_headers_of_the_cloud_do_not_get_through(world):
 
 
 def case_many_faults_at_once(world):
-    """Fifty callers at an endless cloud: memory stays bounded, the others are served."""
+    """Fifty callers at an endless cloud: memory stays bounded, the others are served. Each may hold
+    two replies of at most 1 MiB, its own and that of the look for what it did."""
     for transport in TRANSPORTS:
         yield transport, lambda t=transport: flood(world, t)
 
@@ -315,7 +316,7 @@ def flood(world, transport):
     assert set(seen) <= {502, 503, 504} and len(seen) == 50, seen
     grown = world.gateway.memory_kb("VmHWM") - before
     if world.binary.plain:
-        assert grown < 128 * 1024, f"grew by {grown} kB"
+        assert grown < 192 * 1024, f"grew by {grown} kB"
     well(world, f"net-{transport}")
 
 
