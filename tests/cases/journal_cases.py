@@ -424,9 +424,12 @@ def case_operations(world):
 def operations(world, gateway):
     first = made(gateway, name="memory")
     log = first.headers["location"]
+    pause = 0.01  # the order of what begins in one millisecond is not told
+    time.sleep(pause)
     gateway.call("PATCH", log, {"name": "renamed"})
+    time.sleep(pause)
     gateway.call("DELETE", log)
-    time.sleep(0.01)  # the order of what begins in one millisecond is not told
+    time.sleep(pause)
     problem(gateway.call("DELETE", LOGS % "memory" + "/never-there"), 404)
     rows = gateway.call("GET", "/v1/operations?target=memory&page_size=4").json()["operations"]
     assert [(r["operation"], r["status"]) for r in rows] == [
