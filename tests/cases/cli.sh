@@ -41,7 +41,7 @@ try 0 "--version" "sluice 0."
 try 0 "--help" serve check explain map sandbox version --help-config --secret-key-file
 try 0 "check --help" "--mappings" "!sandbox"
 try 0 "map --from x -h" "--operation"
-try 0 "--help-config" "targets.NAME.endpoint" "default 15000" "keeps no journal" "needs a restart"
+try 0 "--help-config" "targets.NAME.endpoint" "default 15000" "store.retention_s" "needs a restart"
 for command in serve check explain map sandbox version; do
     try 0 "$command --help" "sluice $command"
 done
@@ -89,7 +89,7 @@ cat >"$folder/good.json" <<END
                   "secret_key": {"file": "$folder/sk"}}},
   "keep": {"dialect": "memory"}}}
 END
-try 0 "check --config $folder/good.json" "2 targets" "otc-vpc: " "keeps no journal"
+try 0 "check --config $folder/good.json" "2 targets" "otc-vpc: " "!keeps no journal"
 try 1 "check --config $folder/good.json --mappings $folder" "/targets/net/dialect" "half.json:1:"
 sed 's/"endpoint"/"endpont"/; s/vpc\.example/x/; s/"127/"x127/' "$folder/good.json" >"$folder/bad.json"
 try 1 "check --config $folder/bad.json" "bad.json: /targets/net/endpont: " \
