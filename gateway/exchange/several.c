@@ -261,7 +261,8 @@ bool slu_rest_worked(struct slu_exchange *x)
 {
     if (!x->several || x->dry_run || !x->several->all)
         return false;
-    while (next_phase(x))
+    /* a worker that ends begins nothing: an undo cut short would be taken for a part that stands */
+    while (!x->station->worker->ending && next_phase(x))
         if (x->jobs_left)
             return true;
     return false;
