@@ -164,6 +164,7 @@ class Process:
         return self.out.read_bytes() + self.err.read_bytes()
 
     def access_lines(self):
+        time.sleep(0.15 * self.binary.slow)  # a line is written at the end of the turn that answered
         lines = [json.loads(line) for line in self.out.read_bytes().splitlines() if line]
         return lines
 
