@@ -1,52 +1,20 @@
 /*
  * Tokens: a target whose scheme needs one gets it here. cloud/tokens.h says who fetches; this file
  * sends the message, and keeps each thread's seal armed with the token that is in force.
- *
- * Who waits is woken by a note on its loop. The note is on the heap, since its job may have ended
- * when it arrives.
  */
 #include "exchange/exchange_internal.h"
 
 #include "base/clock.h"
 
-enum { LOOK_AGAIN_MS = 1000 }; /* should a note be lost for want of memory */
+enum { LOOK_AGAIN_MS = 1000 }; /* should a wake be lost for want of memory */
 
-struct slu_note {
-    struct slu_loop *loop;
-    struct slu_job *job; /* NULL: ended */
-    bool posted;
-};
-
-static void note_arrives(void *argument)
+/* Where a wake would be lost the timer ends the wait. */
+static void woken(void *argument)
 {
-    struct slu_note *note = argument;
-    struct slu_job *job = note->job;
+    struct slu_job *job = argument;
 
-    slu_mem_free(note);
-    if (!job)
-        return;
-    job->note = NULL;
     job->token_ready = true;
     slu_job_resume(job);
-}
-
-/* On any thread, with the tokens' lock held. */
-static void wake(void *context)
-{
-    struct slu_note *note = context;
-
-    note->posted = true;
-    if (!slu_loop_post(note->loop, note_arrives, note))
-        note->posted = false;
-}
-
-static void drop_note(struct slu_job *job)
-{
-    if (job->note && job->note->posted)
-        job->note->job = NULL; /* it frees itself */
-    else
-        slu_mem_free(job->note);
-    job->note = NULL;
 }
 
 /* The request's body holds the secret, and is needed no more. */
@@ -65,25 +33,18 @@ void slu_fetch_leave(struct slu_job *job)
         forget(job);
     job->fetching = false;
     slu_tokens_leave(job->station->worker->gateway->tokens, &job->token_turn);
-    drop_note(job);
+    slu_wake_done(&job->token_wake);
     job->token_turn = (struct slu_tokens_turn){0};
 }
 
 /* A place in the queue is kept until it has come to its end: who was woken may have been told to
- * fetch, or why the one who fetched has failed. Only the note is used up by each wake. */
+ * fetch, or why the one who fetched has failed. */
 static bool queue_up(struct slu_job *job)
 {
-    struct slu_note *note;
-
-    if (job->note)
-        return true;
-    note = slu_mem_new(sizeof(*note));
-    if (!note)
+    if (!slu_wake_init(&job->token_wake, job->station->worker->loop, woken, job))
         return false;
-    *note = (struct slu_note){.loop = job->station->worker->loop, .job = job};
-    job->note = note;
-    job->token_turn.wake = wake;
-    job->token_turn.context = note;
+    job->token_turn.wake = slu_wake_call;
+    job->token_turn.context = job->token_wake;
     return true;
 }
 
@@ -143,7 +104,7 @@ static bool take_reply(struct slu_job *job, struct slu_fault *fault)
         good = slu_tokens_put(tokens, &job->token_turn, &token, now, fault);
     else
         slu_tokens_fail(tokens, &job->token_turn, now, fault);
-    drop_note(job);
+    slu_wake_done(&job->token_wake);
     job->token_turn = (struct slu_tokens_turn){0};
     return good;
 }

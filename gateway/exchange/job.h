@@ -29,7 +29,6 @@
 #include "exchange/wake.h"
 #include "net/upstream.h"
 
-struct slu_note;
 struct slu_station;
 struct slu_turn;
 
@@ -152,7 +151,7 @@ struct slu_job {
     struct slu_turn *turn, *look_turn;
     bool has_turn, has_look, renewed;
     struct slu_tokens_turn token_turn; /* context NULL: not in the queue */
-    struct slu_note *note;
+    struct slu_wake *token_wake;
     bool fetching, token_ready;
     uint64_t token_generation;
     struct slu_value *before;      /* the flow log as it was when a change began */
