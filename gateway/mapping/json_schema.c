@@ -545,7 +545,7 @@ static void forbid_null(struct assembly *a, struct slu_value *object)
     struct slu_value *type = slu_value_member(object, "type");
     struct slu_value *words = slu_value_member(object, "enum");
 
-    if (slu_value_is(type, SLU_ARRAY))
+    if (slu_value_is(type, SLU_ARRAY) && type->first) /* none where memory ran out */
         slu_value_set(object, SLU_STR("type"), slu_value_share(a->schema.arena, type->first));
     for (struct slu_value *word = words ? words->first : NULL; word; word = word->next)
         if (word->kind == SLU_NULL) {
