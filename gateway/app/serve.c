@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ARENA_BYTES = 64 << 20, FIRST_PORT = 9001 };
+enum { ARENA_BYTES = 64 << 20, KEEP_BYTES = 64 << 20, FIRST_PORT = 9001 };
 
 #define SANDBOX_SECRET "sandbox-secret" /* known to everyone */
 
@@ -25,6 +25,7 @@ static int run(slu_gateway_reload_fn *load, const struct slu_cli *cli,
     struct slu_catalog *catalog;
     int code = SLU_CLI_MISTAKES;
 
+    slu_mem_keep(KEEP_BYTES);
     slu_arena_init(&arena, ARENA_BYTES);
     slu_mistakes_init(&mistakes, &arena);
     catalog = load((void *)cli, &mistakes);

@@ -1,5 +1,5 @@
-/* Arena blocks: a list of heap blocks that double in size up to a limit; big pieces get their own.
- */
+/* Arena blocks: a list of heap blocks, each as large as all before it together, up to a limit; big
+ * pieces get their own. */
 #include "base/arena.h"
 
 #include <stdarg.h>
@@ -82,8 +82,9 @@ void slu_arena_reserve(struct slu_arena *arena, size_t bytes)
 
 void *slu_arena_slow(struct slu_arena *arena, size_t size)
 {
-    size_t last = arena->blocks ? arena->blocks->size : FIRST_BLOCK / 2;
-    size_t want = last < LARGEST_BLOCK ? last * 2 : LARGEST_BLOCK;
+    size_t want = arena->used < FIRST_BLOCK     ? FIRST_BLOCK
+                  : arena->used < LARGEST_BLOCK ? arena->used
+                                                : LARGEST_BLOCK;
     size_t rounded = ((size ? size : 1) + 15) & ~(size_t)15;
     struct slu_arena_block *block;
 

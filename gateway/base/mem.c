@@ -2,6 +2,7 @@
  */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,14 @@ char *slu_mem_text(const char *text, size_t length)
 void slu_mem_free(void *block)
 {
     free(block);
+}
+
+/* A threshold that is set ends glibc's own adjusting of both (mallopt(3)). */
+void slu_mem_keep(int bytes)
+{
+    enum { LARGE_BLOCK = 1 << 20 }; /* from here on each is the system's own */
+
+    slu_must(mallopt(M_TRIM_THRESHOLD, bytes) && mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK));
 }
 
 unsigned long slu_mem_fail_at(unsigned long n)

@@ -22,6 +22,9 @@ SLU_NODISCARD void *slu_mem_array(size_t count, size_t size);
 SLU_NODISCARD void *slu_mem_resize(void *block, size_t size);
 SLU_NODISCARD char *slu_mem_text(const char *text, size_t length); /* NUL-terminated copy */
 void slu_mem_free(void *block);
+/* For a process that serves: freed memory of up to `bytes` a thread is kept for the next request,
+ * instead of being given to the system and asked for again, page by page. */
+void slu_mem_keep(int bytes);
 
 /* Tests only: the n-th allocation from now on (1 = the next) fails once; 0 switches it off.
  * Returns how many allocations were asked for since the last call. Per thread. */
