@@ -13,9 +13,10 @@ static struct timespec now(clockid_t clock)
     return t;
 }
 
+/* The second is known without asking the timer: some milliseconds late, at a tenth of the cost. */
 int64_t slu_clock_real_s(void)
 {
-    return now(CLOCK_REALTIME).tv_sec;
+    return now(CLOCK_REALTIME_COARSE).tv_sec;
 }
 
 int64_t slu_clock_real_ms(void)

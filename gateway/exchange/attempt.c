@@ -16,17 +16,19 @@ static struct slu_guard *guard_of(const struct slu_job *job)
     return job->station->guards[job->target - job->station->catalog->targets];
 }
 
-static uint32_t random_word(void)
+/* 32 bits: mrand48(3) draws from all of them. */
+static uint32_t random_word(const struct slu_job *job)
 {
-    uint32_t word = 0;
+    long word = 0;
 
-    return slu_random(&word, sizeof(word)) ? word : 0;
+    (void)mrand48_r(&job->station->worker->dice, &word);
+    return (uint32_t)word;
 }
 
 /* A look while an act settles has its own time: the one for attempts may be over by then. */
 static uint64_t until_us(const struct slu_job *job)
 {
-    return job->looking ? slu_clock_mono_us() + (uint64_t)job->target->timeout_ms * 1000
+    return job->looking ? slu_job_now_us(job) + (uint64_t)job->target->timeout_ms * 1000
                         : job->until_us;
 }
 
@@ -36,7 +38,7 @@ void slu_attempt_clock(struct slu_job *job)
 
     job->made = 0;
     job->perhaps = job->unsure = false;
-    job->until_us = total_ms ? slu_clock_mono_us() + (uint64_t)total_ms * 1000 : UINT64_MAX;
+    job->until_us = total_ms ? slu_job_now_us(job) + (uint64_t)total_ms * 1000 : UINT64_MAX;
     if (job->latest_us && job->latest_us < job->until_us)
         job->until_us = job->latest_us;
 }
@@ -75,7 +77,7 @@ static enum slu_job_step pass_breaker(struct slu_job *job, struct slu_guard *gua
 {
     uint32_t after_ms = 0;
 
-    job->passed = slu_breaker_admit(guard->breaker, slu_clock_mono_us(), &job->pass, &after_ms);
+    job->passed = slu_breaker_admit(guard->breaker, slu_job_now_us(job), &job->pass, &after_ms);
     if (job->passed)
         return JOB_SIGN;
     return refuse(job, after_ms,
@@ -99,7 +101,7 @@ enum slu_job_step slu_attempt_admit(struct slu_job *job)
     job->place.wake = slu_wake_call;
     job->place.context = job->place_wake;
     switch (
-        slu_limit_take(guard->limit, &job->place, slu_clock_mono_us(), until_us(job), &wait_ms)) {
+        slu_limit_take(guard->limit, &job->place, slu_job_now_us(job), until_us(job), &wait_ms)) {
     case SLU_LIMIT_GO:
         slu_timer_stop(&job->timer);
         return pass_breaker(job, guard);
@@ -128,8 +130,8 @@ static void give_back(struct slu_job *job, enum slu_breaker_end end)
         job->place = (struct slu_limit_turn){0};
     }
     if (job->passed)
-        slu_breaker_tell(guard->breaker, job->pass, end, job->result.total_us, slu_clock_mono_us(),
-                         random_word());
+        slu_breaker_tell(guard->breaker, job->pass, end, job->result.total_us, slu_job_now_us(job),
+                         random_word(job));
     job->passed = job->admitting = false;
 }
 
@@ -191,7 +193,7 @@ static bool has_token(const struct slu_job *job)
 static struct slu_attempt attempt_of(const struct slu_job *job)
 {
     bool answered = job->result.sent == SLU_SENT_ANSWERED;
-    uint64_t now = slu_clock_mono_us(), until = until_us(job);
+    uint64_t now = slu_job_now_us(job), until = until_us(job);
 
     return (struct slu_attempt){
         .writes = slu_operation_writes(job->asking),
@@ -257,7 +259,7 @@ enum slu_job_step slu_attempt_failed(struct slu_job *job)
         return JOB_OVER;
     attempt.clock_corrected = clock_is_corrected(job);
     verdict =
-        slu_retry_decide(&attempt, guard_of(job)->retries, slu_clock_mono_us(), random_word());
+        slu_retry_decide(&attempt, guard_of(job)->retries, slu_job_now_us(job), random_word(job));
     job->perhaps |= verdict.perhaps || verdict.act == SLU_RETRY_LOOK;
     job->unsure |= job->perhaps;
     job->acted |= job->perhaps;
@@ -274,7 +276,7 @@ enum slu_job_step slu_attempt_failed(struct slu_job *job)
 
 enum slu_job_step slu_attempt_again(struct slu_job *job)
 {
-    uint64_t now = slu_clock_mono_us();
+    uint64_t now = slu_job_now_us(job);
     struct slu_attempt attempt = {
         .writes = true,
         .reach = SLU_REACH_NOTHING,
@@ -288,7 +290,7 @@ enum slu_job_step slu_attempt_again(struct slu_job *job)
 
     if (job->futile)
         return JOB_OVER;
-    verdict = slu_retry_decide(&attempt, guard_of(job)->retries, now, random_word());
+    verdict = slu_retry_decide(&attempt, guard_of(job)->retries, now, random_word(job));
     job->looks_for = false;
     return verdict.act == SLU_RETRY_AGAIN ? pause_for(job, verdict.delay_ms) : JOB_OVER;
 }

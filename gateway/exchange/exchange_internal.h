@@ -20,6 +20,7 @@
 #include "store/journal.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 
 /* worker.c: one thread */
 
@@ -77,7 +78,8 @@ struct slu_worker {
     struct slu_buf access; /* access lines of this turn */
     char id_prefix[17];    /* random; request ids and nonces are prefix + counter */
     uint64_t id_count;
-    uint32_t in_flight; /* exchanges */
+    struct drand48_data dice; /* spreads pauses; nothing that has to be secret */
+    uint32_t in_flight;       /* exchanges */
     _Atomic uint32_t shown_in_flight,
         shown_connections; /* of the last turn, for the admin listener */
     struct slu_timer drain_timer;

@@ -25,26 +25,34 @@ static void forget(struct slu_job *job)
     job->native = (struct slu_request){0};
 }
 
+static bool queued(const struct slu_job *job)
+{
+    return job->token_turn && job->token_turn->context;
+}
+
 void slu_fetch_leave(struct slu_job *job)
 {
-    if (!job->token_turn.context)
+    if (!queued(job))
         return;
     if (job->fetching)
         forget(job);
     job->fetching = false;
-    slu_tokens_leave(job->station->worker->gateway->tokens, &job->token_turn);
+    slu_tokens_leave(job->station->worker->gateway->tokens, job->token_turn);
     slu_wake_done(&job->token_wake);
-    job->token_turn = (struct slu_tokens_turn){0};
+    *job->token_turn = (struct slu_tokens_turn){0};
 }
 
 /* A place in the queue is kept until it has come to its end: who was woken may have been told to
  * fetch, or why the one who fetched has failed. */
 static bool queue_up(struct slu_job *job)
 {
-    if (!slu_wake_init(&job->token_wake, job->station->worker->loop, woken, job))
+    if (!job->token_turn)
+        job->token_turn = slu_arena_zero(job->arena, sizeof(*job->token_turn));
+    if (!job->token_turn ||
+        !slu_wake_init(&job->token_wake, job->station->worker->loop, woken, job))
         return false;
-    job->token_turn.wake = slu_wake_call;
-    job->token_turn.context = job->token_wake;
+    job->token_turn->wake = slu_wake_call;
+    job->token_turn->context = job->token_wake;
     return true;
 }
 
@@ -101,11 +109,11 @@ static bool take_reply(struct slu_job *job, struct slu_fault *fault)
     else
         read = slu_seal_answer(seal_of(job), job->arena, &job->result.response, &token, fault);
     if (read)
-        good = slu_tokens_put(tokens, &job->token_turn, &token, now, fault);
+        good = slu_tokens_put(tokens, job->token_turn, &token, now, fault);
     else
-        slu_tokens_fail(tokens, &job->token_turn, now, fault);
+        slu_tokens_fail(tokens, job->token_turn, now, fault);
     slu_wake_done(&job->token_wake);
-    job->token_turn = (struct slu_tokens_turn){0};
+    *job->token_turn = (struct slu_tokens_turn){0};
     return good;
 }
 
@@ -143,7 +151,7 @@ static enum slu_job_step take(struct slu_job *job, const struct slu_fault *faile
     if (!queue_up(job))
         return slu_job_out_of_memory(job);
     switch (slu_tokens_take(tokens, &fetching->key, slu_clock_real_s(), fetching->generation,
-                            &job->token_turn, job->arena, &token, &job->token_generation, &fault)) {
+                            job->token_turn, job->arena, &token, &job->token_generation, &fault)) {
     case SLU_TOKENS_HAVE:
         slu_fetch_leave(job);
         return have(job, &token);
@@ -154,7 +162,7 @@ static enum slu_job_step take(struct slu_job *job, const struct slu_fault *faile
         if (job->fetching)
             return JOB_WAIT;
         forget(job);
-        slu_tokens_fail(tokens, &job->token_turn, slu_clock_real_s(), &fault);
+        slu_tokens_fail(tokens, job->token_turn, slu_clock_real_s(), &fault);
         break;
     case SLU_TOKENS_WAIT:
         if (failed)
@@ -189,7 +197,7 @@ enum slu_job_step slu_fetch(struct slu_job *job)
         return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
     if (job->fetching)
         return JOB_WAIT;
-    if (job->token_turn.context && !job->token_ready && !job->timer_ready)
+    if (queued(job) && !job->token_ready && !job->timer_ready)
         return JOB_WAIT;
     job->token_ready = job->timer_ready = false;
     return take(job, NULL);

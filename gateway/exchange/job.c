@@ -88,6 +88,11 @@ struct slu_job *slu_job_new(struct slu_station *station, struct slu_arena *arena
     return job;
 }
 
+uint64_t slu_job_now_us(const struct slu_job *job)
+{
+    return slu_loop_now_us(job->station->worker->loop);
+}
+
 static void decide(struct slu_job *job, char who)
 {
     if (job->ended_by != '-')
@@ -495,7 +500,7 @@ static void count_call(struct slu_job *job)
 /* Of one attempt; all together end with the act's own time. */
 static uint32_t call_timeout_ms(const struct slu_job *job)
 {
-    uint64_t now = slu_clock_mono_us(), most = job->target->timeout_ms, left = most;
+    uint64_t now = slu_job_now_us(job), most = job->target->timeout_ms, left = most;
 
     if (!job->looking)
         left = job->until_us > now ? (job->until_us - now) / 1000 + 1 : 1;

@@ -150,7 +150,7 @@ struct slu_job {
     bool pausing, saw; /* saw: what another job looked at was used */
     struct slu_turn *turn, *look_turn;
     bool has_turn, has_look, renewed;
-    struct slu_tokens_turn token_turn; /* context NULL: not in the queue */
+    struct slu_tokens_turn *token_turn; /* NULL: never in the queue; context NULL: not now */
     struct slu_wake *token_wake;
     bool fetching, token_ready;
     uint64_t token_generation;
@@ -215,6 +215,8 @@ void slu_job_leave(struct slu_job *job);
 void slu_job_ignore(struct slu_job *job, void *user);
 /* Gives back what is not the arena's; after over() was called, or before start(). */
 void slu_job_done(struct slu_job *job);
+/* The clock of deadlines: that of the loop, which stands during a turn. */
+uint64_t slu_job_now_us(const struct slu_job *job);
 struct slu_str slu_job_step_name(enum slu_job_step step);
 /* The steps in which others are waited for. */
 bool slu_job_step_waits(enum slu_job_step step);

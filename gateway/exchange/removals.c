@@ -5,8 +5,6 @@
  */
 #include "exchange/exchange_internal.h"
 
-#include "base/clock.h"
-
 static const uint64_t remembered_us = UINT64_C(3600) * 1000 * 1000;
 
 static struct slu_turns *memory_of(const struct slu_job *job)
@@ -21,7 +19,7 @@ static struct slu_str key_of(const struct slu_job *job, struct slu_str id)
 
 static bool know(const struct slu_job *job, struct slu_str id)
 {
-    uint64_t now = slu_clock_mono_us(), since = now > remembered_us ? now - remembered_us : 0;
+    uint64_t now = slu_job_now_us(job), since = now > remembered_us ? now - remembered_us : 0;
     struct slu_str key = key_of(job, id);
 
     return key.p && slu_str_is(slu_turns_seen(memory_of(job), key, since, job->arena), "gone");
@@ -32,7 +30,7 @@ static void tell(const struct slu_job *job, struct slu_str id, const char *word)
     struct slu_str key = key_of(job, id);
 
     if (key.p)
-        slu_turns_tell(memory_of(job), key, slu_clock_mono_us(), slu_str_of(word));
+        slu_turns_tell(memory_of(job), key, slu_job_now_us(job), slu_str_of(word));
 }
 
 void slu_removals_note(const struct slu_job *job)

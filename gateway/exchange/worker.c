@@ -319,13 +319,15 @@ bool slu_worker_init(struct slu_worker *worker, struct slu_gateway *gateway, uns
                      struct slu_fault *fault)
 {
     unsigned char random[8];
+    unsigned short dice[3];
 
     worker->gateway = gateway;
     worker->index = index;
     worker->loop = slu_loop_new();
     slu_buf_init(&worker->access, 0);
-    if (!worker->loop || !slu_random(random, sizeof(random)))
+    if (!worker->loop || !slu_random(random, sizeof(random)) || !slu_random(dice, sizeof(dice)))
         return slu_fault_memory(fault);
+    (void)seed48_r(dice, &worker->dice);
     slu_hex_write(worker->id_prefix, random, sizeof(random));
     slu_timer_init(&worker->drain_timer, worker->loop, look_whether_drained, worker);
     worker->resolver = slu_resolver_new(worker->loop);
