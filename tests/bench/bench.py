@@ -1,8 +1,8 @@
 """Runs each subject in turn on core 0, with wrk and the upstream on core 1, several rounds; counts
 the processor time of the subject's process (utime + stime) against the requests that wrk had
 answered with a 2xx. Prints medians over the rounds and ratios to HAProxy and nginx; then what each
-further operation costs beside a create, per native call; a list of 1,000; and a create through a
-door, whose client signs, beside one over REST."""
+further operation costs beside a create, per native call; a list of 1,000; a create through a door,
+whose client signs, beside one over REST; and what keeping a journal costs."""
 import asyncio
 import hashlib
 import hmac
@@ -18,8 +18,15 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
+import uuid
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+sys.dont_write_bytecode = True
+
+from postgresql import Postgresql  # noqa: E402
+
 ROUNDS, SECONDS = int(os.environ.get("BENCH_ROUNDS", 5)), int(os.environ.get("BENCH_SECONDS", 4))
 CONNECTIONS = (64, 1000)
 KEY = "bench-key"
@@ -206,9 +213,10 @@ class Request:
     """What wrk sends, again and again."""
 
     def __init__(self, name, method="GET", path="/v1/targets/cloud/flow-logs", body=None,
-                 headers=None):
+                 headers=None, keyed=False):
         self.name, self.method, self.path, self.body = name, method, path, body
         self.headers = headers or {"Authorization": f"Bearer {KEY}"}
+        self.keyed = keyed  # each has an Idempotency-Key of its own
 
     def script(self, folder):
         lines = [f'wrk.method = "{self.method}"']
@@ -216,6 +224,13 @@ class Request:
             lines.append(f"wrk.body = [==[{self.body}]==]")
             lines.append('wrk.headers["Content-Type"] = "application/json"')
         lines += [f'wrk.headers["{name}"] = "{value}"' for name, value in self.headers.items()]
+        if self.keyed:
+            lines.append(f"""local n = 0
+request = function()
+  n = n + 1
+  wrk.headers["Idempotency-Key"] = '"{uuid.uuid4()}-' .. n .. '"'
+  return wrk.format()
+end""")
         file = folder / f"{self.name}.lua"
         file.write_text("\n".join(lines))
         return str(file)
@@ -225,8 +240,8 @@ def compact(document):
     return json.dumps(document, separators=(",", ":"))
 
 
-def create_of(dialect):
-    return Request(f"create-{dialect}", "POST", body=compact(BODIES[dialect]))
+def create_of(dialect, keyed=False):
+    return Request(f"create-{dialect}", "POST", body=compact(BODIES[dialect]), keyed=keyed)
 
 
 def wrk(folder, request, port, connections, seconds):
@@ -404,6 +419,81 @@ def door(binary, folder):
           f"{more:.1f} us")
 
 
+# ---------------------------------------------------------------------------------- a journal
+
+def commits_per_second(folder):
+    """How often the disk makes 4 KiB durable, one after the other."""
+    with open(folder / "disk", "wb", buffering=0) as file:
+        end, count = time.monotonic() + 1, 0
+        while time.monotonic() < end:
+            file.write(bytes(4096))
+            os.fdatasync(file.fileno())
+            count += 1
+    return count
+
+
+def metric(port, name):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
+        return float(re.search(rf"^{name} (\S+)", reply.read().decode(), re.M).group(1))
+
+
+def journal_costs(binary, folder, stores):
+    """A create with each store beside one without, on a cloud that answers at once."""
+    upstream, running = free_port(), {}
+    cloud = static_upstream(folder, "otc-vpc", upstream)
+    for name, store in stores.items():
+        port = free_port()
+        running[name] = port, sluice(binary, folder, "otc-vpc", port, upstream, **store)
+    rounds = {(name, keyed): [] for name in stores for keyed in {False, bool(stores[name])}}
+    try:
+        for _ in range(ROUNDS):
+            for (name, keyed), values in rounds.items():
+                port, process = running[name]
+                values.append(measure(folder, create_of("otc-vpc", keyed), process, port, 64))
+    finally:
+        for _, process in running.values():
+            stop(process)
+        stop(cloud)
+    print(f"\notc-vpc create with a journal, 64 connections: CPU microseconds, median of {ROUNDS}")
+    for (name, keyed), values in rounds.items():
+        more = statistics.median(a - b for a, b in zip(values, rounds["no store", False]))
+        print(f"  {name + (', a key each' if keyed else ''):24} {statistics.median(values):7.1f}"
+              f"   {more:+.1f}", flush=True)
+
+
+def journal_groups(binary, folder, stores):
+    """1,000 at once on a cloud that takes 20 ms: how many are done a second, in what groups."""
+    print(f"\notc-vpc create, 1,000 connections, a cloud that takes 20 ms; the disk commits 4 KiB "
+          f"{commits_per_second(folder)} times a second, one after the other:")
+    for name, store in stores.items():
+        cloud, port, admin = SlowCloud("otc-vpc"), free_port(), free_port()
+        process = sluice(binary, folder, "otc-vpc", port, cloud.port,
+                         admin={"address": f"127.0.0.1:{admin}"}, **store)
+        try:
+            done = wrk(folder, create_of("otc-vpc"), port, 1000, SECONDS)
+            text = f"  {name:12} {done / SECONDS:7.0f} creates/s"
+            if store:
+                commits, writes = (metric(admin, f"sluice_journal_{what}_total")
+                                   for what in ("commits", "writes"))
+                text += (f", {commits / SECONDS:6.0f} commits/s, {writes / commits:6.1f} writes a commit, "
+                         f"{metric(admin, 'sluice_journal_largest_group'):.0f} at most")
+            print(text, flush=True)
+        finally:
+            stop(process)
+
+
+def journal(binary, folder):
+    server = Postgresql("bench")
+    try:
+        for part in (journal_costs, journal_groups):
+            part(binary, folder, {
+                "no store": {},
+                "SQLite": {"store": {"sqlite": str(folder / f"{part.__name__}.db")}},
+                "PostgreSQL": {"store": {"postgresql": server.string()}}})
+    finally:
+        server.done()
+
+
 def main():
     if os.cpu_count() < 2:
         raise SystemExit("bench: needs two cores")
@@ -413,7 +503,8 @@ def main():
         parts = {"create": lambda: [compare(binary, folder, dialect) for dialect in BODIES],
                  "memory": lambda: memory(binary, folder),
                  "operations": lambda: operations(binary, folder),
-                 "list": lambda: long_list(binary, folder), "door": lambda: door(binary, folder)}
+                 "list": lambda: long_list(binary, folder), "door": lambda: door(binary, folder),
+                 "journal": lambda: journal(binary, folder)}
         for part in sys.argv[2:] or parts:
             parts[part]()
 
