@@ -209,10 +209,11 @@ bool slu_record_digest(struct slu_exchange *x)
     good = hex && (!x->canonical || slu_json_write_sorted(x->arena, &text, x->canonical));
     if (good && !text.failed)
         x->request_text = slu_arena_str(x->arena, slu_buf_str(&text));
-    add_wishes(x, &text);
-    good = good && !text.failed && slu_sha256_hex(slu_buf_str(&text), hex);
-    if (good)
+    if (good && x->key.p) { /* without one nothing is compared */
+        add_wishes(x, &text);
+        good = !text.failed && slu_sha256_hex(slu_buf_str(&text), hex);
         x->digest = (struct slu_str){hex, SLU_SHA256_HEX};
+    }
     slu_buf_done(&text);
     return good && x->request_text.p;
 }

@@ -192,11 +192,11 @@ struct slu_store_command *slu_store_settle(struct slu_str owner, const struct sl
                                              text(record->flow_log_id),
                                              text(record->parts),
                                              text(record->upstream),
-                                             number(retention_ms),
-                                             number(unbind)};
+                                             number(retention_ms)};
 
     slu_must(record->state != SLU_RECORD_RUNNING);
-    return slu_store_command_new(SLU_STORE_SETTLE, params, SLU_COUNT(params), fault);
+    return slu_store_command_new(unbind ? SLU_STORE_SETTLE_FREE : SLU_STORE_SETTLE, params,
+                                 SLU_COUNT(params), fault);
 }
 
 struct slu_store_command *slu_store_get(struct slu_str id, struct slu_str caller,

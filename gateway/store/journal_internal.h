@@ -47,8 +47,9 @@ enum slu_store_verb {
     SLU_STORE_BEGIN_FREE, /* without */
     SLU_STORE_NOTE,
     SLU_STORE_SETTLE,
-    SLU_STORE_DISCARD, /* what a failed begin may have left */
-    SLU_STORE_DISOWN,  /* what a failed claim may have made ours */
+    SLU_STORE_SETTLE_FREE, /* the key becomes free again */
+    SLU_STORE_DISCARD,     /* what a failed begin may have left */
+    SLU_STORE_DISOWN,      /* what a failed claim may have made ours */
     SLU_STORE_LOCK,
     SLU_STORE_UNLOCK,
     SLU_STORE_CLAIM,

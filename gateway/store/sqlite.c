@@ -16,7 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUSY_MS = 2000, WAL_BYTES = 64 << 20 };
+/* Pages are written whole, each by two calls; an operation is some two kilobytes. */
+enum { BUSY_MS = 2000, WAL_BYTES = 64 << 20, PAGE_BYTES = 8192 };
 
 struct sqlite {
     char *path;
@@ -226,11 +227,12 @@ static bool lock(struct sqlite *s, struct slu_fault *fault)
 static bool open_for_writing(struct sqlite *s, const char *const *migrations,
                              struct slu_fault *fault)
 {
-    char limit[64];
+    char page[64], limit[64];
 
+    snprintf(page, sizeof(page), "PRAGMA page_size = %d", (int)PAGE_BYTES); /* of a new file */
     snprintf(limit, sizeof(limit), "PRAGMA journal_size_limit = %d", (int)WAL_BYTES);
     return lock(s, fault) && connect(s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, fault) &&
-           execute(s, "PRAGMA journal_mode = WAL", fault) &&
+           execute(s, page, fault) && execute(s, "PRAGMA journal_mode = WAL", fault) &&
            execute(s, "PRAGMA synchronous = FULL", fault) && execute(s, limit, fault) &&
            check_whole(s, fault) && migrate(s, migrations, fault) &&
            /* no other process has the file, so all other owners are dead */
