@@ -455,7 +455,8 @@ static enum slu_job_step sign(struct slu_job *job)
     struct slu_str fresh;
 
     if (job->dry_run) { /* nothing is sent, so nothing is signed */
-        show(job);
+        if (!job->trial)
+            show(job);
         if (job->arena->failed)
             return slu_job_out_of_memory(job);
         return next_native_step(job) ? JOB_TRANSLATE : JOB_PLAN;

@@ -117,6 +117,7 @@ struct slu_job {
     struct slu_list_wish list;
     struct slu_str if_match; /* the header's value, or empty */
     bool dry_run;            /* gather requests in `shown`, send nothing */
+    bool trial;              /* a dry run of which the end alone is wanted */
     bool replace;            /* an update may make a new flow log in place of this one */
     bool resumes;            /* was under way when the gateway ended: looked for, not sent again */
     bool verify;             /* a delete looks whether the flow log is gone */

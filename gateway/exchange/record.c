@@ -272,7 +272,7 @@ static bool try_create(struct slu_exchange *x)
         return slu_fault_memory(&x->fault);
     slu_losses_init(&x->trial_losses, x->arena, x->lenient);
     trial->request_id = x->id;
-    trial->dry_run = true;
+    trial->dry_run = trial->trial = true;
     trial->canonical = job->canonical;
     trial->over = slu_job_ignore;
     slu_job_start(trial);
