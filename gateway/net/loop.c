@@ -14,13 +14,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-struct job {
+struct chore {
     slu_loop_fn *fn;
     void *argument;
 };
 
-struct jobs {
-    struct job *items;
+struct chores {
+    struct chore *items;
     size_t count, size;
 };
 
@@ -30,8 +30,8 @@ struct slu_loop {
     int wake_fd;
     atomic_bool stopping;
     pthread_mutex_t lock;
-    struct jobs posted; /* under the lock */
-    struct jobs each_turn;
+    struct slu_post *posted, **posted_end; /* under the lock */
+    struct chores each_turn;
     uint64_t now_us; /* 0: not read in this turn */
 };
 
@@ -52,32 +52,45 @@ static void prepare_process(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-static bool jobs_add(struct jobs *jobs, slu_loop_fn *fn, void *argument)
+static bool chores_add(struct chores *chores, slu_loop_fn *fn, void *argument)
 {
-    if (jobs->count == jobs->size) {
-        size_t size = jobs->size ? jobs->size * 2 : 8;
-        struct job *grown = slu_mem_resize(jobs->items, size * sizeof(*grown));
+    if (chores->count == chores->size) {
+        size_t size = chores->size ? chores->size * 2 : 8;
+        struct chore *grown = slu_mem_resize(chores->items, size * sizeof(*grown));
 
         if (!grown)
             return false;
-        jobs->items = grown;
-        jobs->size = size;
+        chores->items = grown;
+        chores->size = size;
     }
-    jobs->items[jobs->count++] = (struct job){fn, argument};
+    chores->items[chores->count++] = (struct chore){fn, argument};
     return true;
+}
+
+/* All that is there now; what these post comes later. */
+static struct slu_post *take_posted(struct slu_loop *loop)
+{
+    struct slu_post *posted;
+
+    pthread_mutex_lock(&loop->lock);
+    posted = slu_take(loop->posted);
+    loop->posted_end = &loop->posted;
+    pthread_mutex_unlock(&loop->lock);
+    return posted;
 }
 
 void slu_loop_run_posted(struct slu_loop *loop)
 {
-    struct jobs posted;
+    struct slu_post *post, *next;
 
-    pthread_mutex_lock(&loop->lock);
-    posted = loop->posted;
-    loop->posted = (struct jobs){0};
-    pthread_mutex_unlock(&loop->lock);
-    for (size_t i = 0; i < posted.count; i++)
-        posted.items[i].fn(posted.items[i].argument);
-    slu_mem_free(posted.items);
+    for (post = take_posted(loop); post; post = next) {
+        struct slu_post now = *post; /* a sent one may be gone after its call */
+
+        next = now.next;
+        if (now.on_heap)
+            slu_mem_free(post);
+        now.fn(now.argument);
+    }
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *argument)
@@ -109,6 +122,7 @@ struct slu_loop *slu_loop_new(void)
     if (!loop)
         return NULL;
     pthread_once(&once, prepare_process);
+    loop->posted_end = &loop->posted;
     pthread_mutex_init(&loop->lock, NULL);
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     loop->base = base_new();
@@ -118,6 +132,17 @@ struct slu_loop *slu_loop_new(void)
     if (!loop->wake || event_add(loop->wake, NULL) != 0)
         return NULL;
     return slu_take(loop);
+}
+
+static void drop_posted(struct slu_loop *loop)
+{
+    struct slu_post *post, *next;
+
+    for (post = loop->posted; post; post = next) {
+        next = post->next;
+        if (post->on_heap)
+            slu_mem_free(post);
+    }
 }
 
 void slu_loop_free(struct slu_loop *loop)
@@ -131,7 +156,7 @@ void slu_loop_free(struct slu_loop *loop)
     if (loop->wake_fd >= 0)
         close(loop->wake_fd);
     pthread_mutex_destroy(&loop->lock);
-    slu_mem_free(loop->posted.items);
+    drop_posted(loop);
     slu_mem_free(loop->each_turn.items);
     slu_mem_free(loop);
 }
@@ -166,22 +191,40 @@ void slu_loop_stop(struct slu_loop *loop)
     wake(loop);
 }
 
+static void enqueue(struct slu_loop *loop, struct slu_post *post)
+{
+    bool first;
+
+    post->next = NULL;
+    pthread_mutex_lock(&loop->lock);
+    first = !loop->posted;
+    *loop->posted_end = post;
+    loop->posted_end = &post->next;
+    pthread_mutex_unlock(&loop->lock);
+    if (first)
+        wake(loop);
+}
+
+void slu_loop_send(struct slu_loop *loop, struct slu_post *post)
+{
+    post->on_heap = false;
+    enqueue(loop, post);
+}
+
 bool slu_loop_post(struct slu_loop *loop, slu_loop_fn *fn, void *argument)
 {
-    bool first, added;
+    struct slu_post *post = slu_mem_new(sizeof(*post));
 
-    pthread_mutex_lock(&loop->lock);
-    first = loop->posted.count == 0;
-    added = jobs_add(&loop->posted, fn, argument);
-    pthread_mutex_unlock(&loop->lock);
-    if (first && added)
-        wake(loop);
-    return added;
+    if (!post)
+        return false;
+    *post = (struct slu_post){.fn = fn, .argument = argument, .on_heap = true};
+    enqueue(loop, post);
+    return true;
 }
 
 void slu_loop_each_turn(struct slu_loop *loop, slu_loop_fn *fn, void *argument)
 {
-    slu_must(jobs_add(&loop->each_turn, fn, argument));
+    slu_must(chores_add(&loop->each_turn, fn, argument));
 }
 
 uint64_t slu_loop_now_us(const struct slu_loop *loop)

@@ -20,10 +20,19 @@ struct event_base *slu_loop_base(struct slu_loop *loop);
 
 /* Runs until slu_loop_stop(). */
 void slu_loop_run(struct slu_loop *loop);
-/* Both from any thread. A posted function runs on the loop's thread, soon, in order; false on no
+/* These from any thread. A posted function runs on the loop's thread, soon, in order; false on no
  * memory. */
 void slu_loop_stop(struct slu_loop *loop);
 SLU_NODISCARD bool slu_loop_post(struct slu_loop *loop, slu_loop_fn *fn, void *argument);
+/* The same from the caller's storage, which cannot fail. It is the loop's until `fn` is called or
+ * the loop is freed. */
+struct slu_post {
+    slu_loop_fn *fn;
+    void *argument;
+    struct slu_post *next; /* the loop's */
+    bool on_heap;          /* the loop's */
+};
+void slu_loop_send(struct slu_loop *loop, struct slu_post *post);
 /* Runs what was posted and has not run yet: for the end, when the loop turns no more. */
 void slu_loop_run_posted(struct slu_loop *loop);
 /* Called at the end of every turn of the loop, before it sleeps (to flush what a turn gathered). */

@@ -75,6 +75,49 @@ static void test_order(void **state)
     end(&story);
 }
 
+struct sent {
+    struct slu_post post;
+    struct story *story;
+    unsigned left;
+};
+
+/* Sends itself again, or frees itself, while it is called. */
+static void say_and_send(void *argument)
+{
+    struct sent *sent = argument;
+    struct story *story = sent->story;
+
+    slu_buf_lit(&story->words, "s");
+    if (sent->left--)
+        slu_loop_send(story->loop, &sent->post);
+    else
+        free(sent);
+}
+
+/* What is sent from the caller's storage keeps its place among what is posted, and needs no memory
+ * of the loop. */
+static void test_send(void **state)
+{
+    struct story story;
+    struct sent *sent = malloc(sizeof(*sent));
+    struct slu_post never = {.fn = say_a, .argument = &story};
+
+    (void)state;
+    begin(&story);
+    *sent = (struct sent){{say_and_send, sent, NULL, true}, &story, 2};
+    assert_true(slu_loop_post(story.loop, say_a, &story));
+    slu_mem_fail_at(1);
+    slu_loop_send(story.loop, &sent->post);
+    assert_false(slu_loop_post(story.loop, say_a, &story));
+    slu_mem_fail_at(0);
+    assert_true(slu_loop_post(story.loop, say_b, &story));
+    for (unsigned i = 0; i < 4; i++)
+        slu_loop_run_posted(story.loop);
+    assert_str(slu_buf_str(&story.words), "asbss");
+    slu_loop_send(story.loop, &never); /* a loop that turns no more leaves it where it is */
+    end(&story);
+}
+
 static void test_stop_before_run(void **state)
 {
     struct story story;
@@ -195,7 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),        cmocka_unit_test(test_stop_before_run),
         cmocka_unit_test(test_other_thread), cmocka_unit_test(test_timers),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_send),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
