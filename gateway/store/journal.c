@@ -595,13 +595,26 @@ struct slu_str slu_journal_owner(const struct slu_journal *journal)
     return (struct slu_str){journal->owner, sizeof(journal->owner)};
 }
 
+static void enqueue(struct slu_journal *journal, struct slu_store_command *command)
+{
+    bool wakes;
+
+    pthread_mutex_lock(&journal->lock);
+    slu_must(!journal->stopping);
+    list_add(&journal->queue, command);
+    wakes = journal->asleep;
+    journal->asleep = false;
+    pthread_mutex_unlock(&journal->lock);
+    if (wakes)
+        pthread_cond_signal(&journal->wake);
+}
+
 /* Into the queue, unless it is full: what begins or reads finds it full earlier than what tells the
  * end of something. */
 static bool hand_over(struct slu_journal *journal, struct slu_store_command *command,
                       slu_journal_done_fn *done, void *user, struct slu_fault *fault)
 {
     size_t most = journal->options.most_queued;
-    bool wakes;
 
     if (!command)
         return false;
@@ -616,14 +629,7 @@ static bool hand_over(struct slu_journal *journal, struct slu_store_command *com
     command->done = done;
     command->user = user;
     command->until_us = slu_clock_mono_us() + (uint64_t)journal->options.patience_ms * 1000;
-    pthread_mutex_lock(&journal->lock);
-    slu_must(!journal->stopping);
-    list_add(&journal->queue, command);
-    wakes = journal->asleep;
-    journal->asleep = false;
-    pthread_mutex_unlock(&journal->lock);
-    if (wakes)
-        pthread_cond_signal(&journal->wake);
+    enqueue(journal, command);
     return true;
 }
 
@@ -632,6 +638,18 @@ bool slu_journal_begin(struct slu_journal *journal, const struct slu_record *rec
 {
     return hand_over(journal, slu_store_begin(slu_journal_owner(journal), record, fault), done,
                      user, fault);
+}
+
+void slu_journal_take_back(struct slu_journal *journal, struct slu_journal_reply *begun)
+{
+    struct slu_store_command *command = (struct slu_store_command *)begun;
+    struct slu_store_command *undo = slu_take(command->undo);
+
+    slu_must(undo && begun->outcome == SLU_JOURNAL_DONE);
+    undo->done = forget;
+    atomic_fetch_add_explicit(&journal->queued, 1, memory_order_relaxed);
+    enqueue(journal, undo);
+    slu_journal_reply_free(begun);
 }
 
 bool slu_journal_note(struct slu_journal *journal, const struct slu_record *record,

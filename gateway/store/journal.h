@@ -116,11 +116,13 @@ struct slu_str slu_journal_owner(const struct slu_journal *journal);
 
 /* Records a new operation as running and ours. EXISTS when the same caller, scope and key are bound
  * already; atomic, also between replicas. Nothing may be sent before DONE. After FAILED nothing may
- * be sent, and whatever may have been recorded is taken out again. Whoever has stopped waiting when
- * DONE arrives (a stalled disk) settles with `unbind`. */
+ * be sent, and whatever may have been recorded is taken out again. */
 SLU_NODISCARD bool slu_journal_begin(struct slu_journal *journal, const struct slu_record *record,
                                      slu_journal_done_fn *done, void *user,
                                      struct slu_fault *fault);
+/* For whoever has stopped waiting when DONE arrives (a stalled disk): takes out again what was
+ * begun and not sent. Cannot fail; the reply is the journal's. */
+void slu_journal_take_back(struct slu_journal *journal, struct slu_journal_reply *begun);
 /* Before the next byte is sent: attempts and updated_ms, and those of token, fingerprint,
  * flow_log_id, parts, upstream that are given. NONE: the operation is not ours, send nothing. */
 SLU_NODISCARD bool slu_journal_note(struct slu_journal *journal, const struct slu_record *record,

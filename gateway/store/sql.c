@@ -87,8 +87,7 @@ const struct slu_store_verb_info slu_store_verbs[SLU_STORE_VERBS] = {
     [SLU_STORE_SETTLE_FREE] = {"settle", SETTLE(", idempotency_key = NULL"),
         true, false, SLU_STORE_KEPT, 2, NULL},
     [SLU_STORE_DISCARD] = {"discard",
-        "DELETE FROM operations WHERE id = $1 AND owner = $2 AND state = 'running'"
-        " AND attempts = 0 @TOLD",
+        "DELETE FROM operations WHERE id = $1 AND owner = $2 AND state = 'running' @TOLD",
         true, false, SLU_STORE_KEPT, 2, NULL},
     [SLU_STORE_DISOWN] = {"disown",
         "UPDATE operations SET owner = '' WHERE claim = $1 AND owner = $2 AND state = 'running'"

@@ -102,10 +102,31 @@ static void test_begin_failed(void **state)
     struct slu_record record = record_of(&id, "k");
 
     (void)state;
+    record.attempts = 1; /* as it is once it may be sent */
     expect_trouble(SLU_STORE_BEGIN, 1500);
     DONE(SLU_JOURNAL_FAILED, slu_journal_begin(journal, &record, CALL));
     assert_true(becomes_writable(journal, true));
     usleep(200000);
+    DONE(SLU_JOURNAL_NONE, slu_journal_get(journal, record.id, SLU_STR_NONE, CALL));
+    record = record_of(&other, "k"); /* the key is free */
+    DONE(SLU_JOURNAL_DONE, slu_journal_begin(journal, &record, CALL));
+    slu_journal_free(journal);
+}
+
+/* Begun, but nobody waits any more: no memory is needed to take it out again. */
+static void test_taken_back(void **state)
+{
+    struct slu_journal *journal = fresh();
+    struct id id = id_of(4, 1), other = id_of(4, 2);
+    struct slu_record record = record_of(&id, "k");
+    struct slu_journal_reply *begun;
+
+    (void)state;
+    record.attempts = 1;
+    begun = DO(SLU_JOURNAL_DONE, slu_journal_begin(journal, &record, CALL));
+    slu_mem_fail_at(1);
+    slu_journal_take_back(journal, begun);
+    assert_int_equal(slu_mem_fail_at(0), 0);
     DONE(SLU_JOURNAL_NONE, slu_journal_get(journal, record.id, SLU_STR_NONE, CALL));
     record = record_of(&other, "k"); /* the key is free */
     DONE(SLU_JOURNAL_DONE, slu_journal_begin(journal, &record, CALL));
@@ -150,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_soon_back),
         cmocka_unit_test(test_begin_failed),
+        cmocka_unit_test(test_taken_back),
         cmocka_unit_test(test_claim_failed),
     };
     int failed;
