@@ -479,7 +479,7 @@ struct slu_exchange *slu_exchange_without_caller(struct slu_worker *worker)
 
     if (!arena)
         return NULL;
-    slu_arena_init(arena, worker->gateway->catalog->limits.request_bytes);
+    slu_arena_init(arena, worker->station->catalog->limits.request_bytes);
     x = exchange_new(worker, arena);
     if (!x) {
         free_own_arena(arena);

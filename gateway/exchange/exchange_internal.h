@@ -212,7 +212,8 @@ struct slu_exchange {
     struct slu_timer timer;
     struct slu_losses trial_losses;
     bool recorded, replayed, out_of_patience, asks;
-    unsigned settling; /* how often the end was handed over */
+    unsigned settling; /* how often handing the end over was tried */
+    bool settled;      /* it was handed over */
     bool detached;     /* nobody waits for this one: */
     bool recovered;    /* a crash had left it open */
     bool handed_on;    /* its work goes on in another one */

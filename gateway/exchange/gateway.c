@@ -177,13 +177,13 @@ static void tear_down(struct slu_gateway *gateway)
             slu_loop_stop(gateway->workers[i].loop);
     for (unsigned i = 0; i < gateway->worker_count; i++)
         slu_worker_end(&gateway->workers[i]);
-    slu_journal_free(gateway->journal); /* its last letters go to loops that are still there */
-    for (unsigned i = 0; i < gateway->worker_count; i++)
-        slu_worker_done(&gateway->workers[i]);
-    if (gateway->admin_started) {
+    if (gateway->admin_started) { /* it looks at the journal */
         slu_loop_stop(gateway->loop);
         pthread_join(gateway->admin_thread, NULL);
     }
+    slu_journal_free(slu_take(gateway->journal)); /* last letters go to loops that are there */
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        slu_worker_done(&gateway->workers[i]);
     slu_server_free(gateway->admin);
     slu_loop_free(gateway->loop);
     for (size_t i = 0; gateway->front_tls && i < fronts; i++)

@@ -17,12 +17,11 @@ enum { KEY_MOST = 255, WAIT_MS = 5000, AGAIN_MS = 200, SETTLE_MOST = 5 };
 /* Letters */
 
 struct slu_letter {
-    struct slu_loop *loop;
-    struct slu_journal *journal;
+    struct slu_worker *worker;
+    struct slu_post post;
     struct slu_exchange *x; /* NULL: nobody waits any more */
     struct slu_journal_reply *reply;
     bool begins;
-    char id[SLU_OPERATION_ID];
 };
 
 static void forget_reply(struct slu_journal_reply *reply, void *user)
@@ -31,18 +30,16 @@ static void forget_reply(struct slu_journal_reply *reply, void *user)
     slu_journal_reply_free(reply);
 }
 
-/* Recorded, but nobody waited for it: nothing was sent, so nothing is bound. */
-static void take_back(struct slu_letter *letter)
+/* Recorded, but nobody waited for it: nothing was sent, so nothing is bound. A journal that is
+ * closed already leaves it to the next start. */
+static void forget_answer(struct slu_letter *letter)
 {
-    struct slu_record record = {.id = {letter->id, SLU_OPERATION_ID},
-                                .state = SLU_RECORD_FAILED,
-                                .updated_ms = slu_clock_real_ms(),
-                                .status = 503};
-    struct slu_fault fault = {0};
+    struct slu_journal *journal = letter->worker->gateway->journal;
 
-    if (!slu_journal_settle(letter->journal, &record, true, forget_reply, NULL, &fault))
-        slu_log(SLU_LOG_ERROR, "journal", "operation %.*s stays open: %s", SLU_OPERATION_ID,
-                letter->id, fault.words);
+    if (journal && letter->begins && letter->reply->outcome == SLU_JOURNAL_DONE)
+        slu_journal_take_back(journal, letter->reply);
+    else
+        slu_journal_reply_free(letter->reply);
 }
 
 static void letter_arrives(void *argument)
@@ -50,28 +47,24 @@ static void letter_arrives(void *argument)
     struct slu_letter *letter = argument;
     struct slu_exchange *x = letter->x;
 
-    if (x) {
-        x->letter = NULL;
-        x->told = letter->reply;
+    if (!x) {
+        forget_answer(letter);
         slu_mem_free(letter);
-        slu_exchange_resume(x);
         return;
     }
-    if (letter->begins && letter->reply->outcome == SLU_JOURNAL_DONE)
-        take_back(letter);
-    slu_journal_reply_free(letter->reply);
+    x->letter = NULL;
+    x->told = letter->reply;
     slu_mem_free(letter);
+    slu_exchange_resume(x);
 }
 
-/* On the store's thread. Where there is no memory to tell, the exchange's timer ends the wait. */
+/* On the store's thread. */
 void slu_record_answered(struct slu_journal_reply *reply, void *user)
 {
     struct slu_letter *letter = user;
 
     letter->reply = reply;
-    if (!slu_loop_post(letter->loop, letter_arrives, letter))
-        slu_log(SLU_LOG_ERROR, "journal", "no memory to tell the end of %.*s", SLU_OPERATION_ID,
-                letter->id);
+    slu_loop_send(letter->worker->loop, &letter->post);
 }
 
 static struct slu_letter *letter_new(struct slu_exchange *x, bool begins)
@@ -80,12 +73,11 @@ static struct slu_letter *letter_new(struct slu_exchange *x, bool begins)
 
     if (!letter)
         return NULL;
-    letter->loop = x->station->worker->loop;
-    letter->journal = x->station->worker->gateway->journal;
+    letter->worker = x->station->worker;
+    letter->post.fn = letter_arrives;
+    letter->post.argument = letter;
     letter->x = x;
     letter->begins = begins;
-    if (x->id.n == SLU_OPERATION_ID)
-        memcpy(letter->id, x->id.p, SLU_OPERATION_ID);
     return letter;
 }
 
@@ -312,8 +304,8 @@ static enum slu_step begin(struct slu_exchange *x)
     x->letter = letter_new(x, true);
     if (x->arena->failed || !x->letter || !set_patience(x, WAIT_MS))
         return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
-    if (!slu_journal_begin(x->letter->journal, &record, slu_record_answered, x->letter,
-                           &x->fault)) {
+    if (!slu_journal_begin(x->station->worker->gateway->journal, &record, slu_record_answered,
+                           x->letter, &x->fault)) {
         slu_mem_free(x->letter);
         x->letter = NULL;
         return slu_exchange_fail(x, SLU_FAULT_UNAVAILABLE, "", "the write cannot be recorded");
@@ -449,12 +441,12 @@ static struct slu_str headers_text(struct slu_exchange *x)
     return text.p ? text : SLU_STR("{}");
 }
 
-static bool settle(struct slu_exchange *x)
+/* Hands the end over; without memory for a letter it is recorded all the same. */
+static void settle(struct slu_exchange *x, struct slu_fault *fault)
 {
     struct slu_record record = {.id = x->id, .updated_ms = slu_clock_real_ms(), .attempts = 1};
     struct slu_journal *journal = x->station->worker->gateway->journal;
-    struct slu_fault fault = {0};
-    bool waits; /* without memory for a letter the end is recorded all the same */
+    bool waits;
 
     record.state = state_of(x);
     record.flow_log_id = x->flow_log_id;
@@ -463,18 +455,15 @@ static bool settle(struct slu_exchange *x)
     record.body = x->response.body.p ? x->response.body : SLU_STR("");
     x->letter = letter_new(x, false);
     waits = x->letter && set_patience(x, WAIT_MS);
-    if (slu_journal_settle(journal, &record, binds_nothing(x),
-                           waits ? slu_record_answered : forget_reply, x->letter, &fault)) {
-        if (waits)
-            return true;
-        x->settling = SETTLE_MOST;
-    } else {
+    x->settled = slu_journal_settle(journal, &record, binds_nothing(x),
+                                    waits ? slu_record_answered : forget_reply, x->letter, fault);
+    if (!x->settled)
         slu_log(SLU_LOG_ERROR, "journal", "the end of operation %.*s is not recorded: %s",
-                SLU_FMT(x->id), fault.words);
-    }
+                SLU_FMT(x->id), fault->words);
+    if (waits && x->settled)
+        return;
     slu_mem_free(x->letter);
     x->letter = NULL;
-    return false;
 }
 
 /* The gateway ends while the cloud still has the write: it stays open, and the next to start looks
@@ -489,25 +478,32 @@ static bool is_cut_short(const struct slu_exchange *x)
     return false;
 }
 
-/* There was no memory to hand the end over: that passes. */
-static bool settle_later(struct slu_exchange *x)
+/* There was no memory or no room to hand the end over: that passes. A caller does not wait for
+ * ever. */
+static bool settle_later(struct slu_exchange *x, enum slu_fault_kind why)
 {
-    return x->settling < SETTLE_MOST && !x->station->worker->ending && set_patience(x, AGAIN_MS);
+    bool passes = why == SLU_FAULT_MEMORY || why == SLU_FAULT_UNAVAILABLE;
+
+    return passes && (x->settling < SETTLE_MOST || x->detached) && !x->station->worker->ending &&
+           set_patience(x, AGAIN_MS);
 }
 
 /* What the caller hears is on the disk, or the disk has had its time. */
 enum slu_step slu_record_end(struct slu_exchange *x)
 {
+    struct slu_fault fault = {0};
+
     if (!x->recorded)
         return STEP_CLOSE;
     if (is_cut_short(x)) {
         slu_record_leave(x);
         return STEP_CLOSE;
     }
-    if (!x->letter && !x->told && x->settling < SETTLE_MOST) {
+    if (!x->letter && !x->told && !x->settled) {
         x->settling++;
         x->out_of_patience = false;
-        if (settle(x) || settle_later(x))
+        settle(x, &fault);
+        if (settle_later(x, fault.kind))
             return STEP_WAIT;
     }
     if (x->letter && !x->out_of_patience && !x->station->worker->ending)

@@ -12,12 +12,17 @@
 #include "base/clock.h"
 #include "codec/json.h"
 
-enum { EVERY_MS = 2000, AT_ONCE = 16 };
+enum { EVERY_MS = 2000, AGAIN_MS = 200, AT_ONCE = 64, TRIES_MOST = 25 };
 
 struct slu_recovery {
     struct slu_worker *worker;
     struct slu_timer timer;
+    struct slu_post answer;
     bool asking;
+    struct slu_journal_reply *told;    /* on its way from the store's thread */
+    struct slu_journal_reply *claimed; /* ours, and from `next` on not begun yet */
+    size_t next;
+    unsigned tries; /* to begin the next one */
 };
 
 /* A record as an exchange */
@@ -90,7 +95,8 @@ static bool add_jobs(struct slu_exchange *x, const struct slu_record *record)
     return slu_several_take_up(x, rest, record->created_ms / 1000);
 }
 
-static void take_up(struct slu_exchange *x, const struct slu_record *record)
+/* False for want of memory. */
+static bool take_up(struct slu_exchange *x, const struct slu_record *record)
 {
     enum slu_operation operation;
 
@@ -105,8 +111,7 @@ static void take_up(struct slu_exchange *x, const struct slu_record *record)
     x->operation = operation;
     x->has_operation = true;
     x->canonical = request_of(x, record);
-    if (!add_jobs(x, record))
-        slu_fault_set(&x->fault, SLU_FAULT_MEMORY, "", "no memory to look for it");
+    return (add_jobs(x, record) || x->fault.kind == SLU_FAULT_NOT_FOUND) && !x->arena->failed;
 }
 
 void slu_recovered_reply(struct slu_exchange *x)
@@ -115,20 +120,22 @@ void slu_recovered_reply(struct slu_exchange *x)
         x->fault.kind == SLU_FAULT_NONE ? 200 : slu_fault_info(x->fault.kind)->status;
 }
 
-static void resume_all(struct slu_worker *worker, const struct slu_journal_reply *reply)
+/* There was no memory to take it up: its jobs are not begun, and the record stays as it is. */
+static void drop(struct slu_exchange *x)
 {
-    for (size_t i = 0; i < reply->count; i++) {
-        const struct slu_record *record = &reply->records[i];
-        struct slu_exchange *x = slu_exchange_without_caller(worker);
+    x->recorded = false;
+    x->step = STEP_REPLY;
+    slu_fault_memory(&x->fault);
+    slu_exchange_resume(x);
+}
 
-        if (!x)
-            return; /* the lease ends, and someone claims it again */
-        slu_log(SLU_LOG_INFO, "recover", "operation %.*s (%.*s on %.*s) was not settled: looking",
-                SLU_FMT(record->id), SLU_FMT(record->operation), SLU_FMT(record->targets));
-        x->recovered = true;
-        take_up(x, record);
-        slu_exchange_resume(x);
-    }
+/* There was none again and again, perhaps since it is more than a request may have. */
+static void give_up(struct slu_exchange *x)
+{
+    x->job = NULL;
+    x->several = NULL;
+    x->job_count = 0;
+    slu_fault_set(&x->fault, SLU_FAULT_MEMORY, "", "no memory to look for it");
 }
 
 /* The same for a write whose caller does not wait: all that the request said goes along. */
@@ -145,7 +152,10 @@ bool slu_exchange_hand_on(struct slu_exchange *x)
     other->prefers_wait = true; /* its end is the final state */
     other->wait_s = x->station->catalog->limits.wait_most_s;
     slu_losses_init(&other->losses, other->arena, x->lenient);
-    take_up(other, &record);
+    if (!take_up(other, &record)) {
+        drop(other);
+        return false;
+    }
     if (other->job && x->job && x->job->if_match.p)
         other->job->if_match = slu_arena_str(other->arena, x->job->if_match);
     x->handed_on = true;
@@ -156,50 +166,88 @@ bool slu_exchange_hand_on(struct slu_exchange *x)
 
 /* Claiming */
 
-struct letter {
-    struct slu_recovery *recovery;
-    struct slu_journal_reply *reply;
-};
+/* False for want of memory: it is tried again, since the lease does not end while this process
+ * lives. */
+static bool resume(struct slu_recovery *recovery, const struct slu_record *record)
+{
+    struct slu_exchange *x = slu_exchange_without_caller(recovery->worker);
+    bool last = ++recovery->tries == TRIES_MOST;
+
+    if (!x)
+        return false;
+    x->recovered = true;
+    if (!take_up(x, record)) {
+        if (!last) {
+            drop(x);
+            return false;
+        }
+        give_up(x);
+    }
+    slu_log(SLU_LOG_INFO, "recover", "operation %.*s (%.*s on %.*s) was not settled: looking",
+            SLU_FMT(record->id), SLU_FMT(record->operation), SLU_FMT(record->targets));
+    slu_exchange_resume(x);
+    return true;
+}
+
+static void resume_all(struct slu_recovery *recovery)
+{
+    while (recovery->next < recovery->claimed->count) {
+        if (!resume(recovery, &recovery->claimed->records[recovery->next]))
+            return;
+        recovery->next++;
+        recovery->tries = 0;
+    }
+    slu_journal_reply_free(slu_take(recovery->claimed));
+}
+
+static void look_later(struct slu_recovery *recovery)
+{
+    if (!slu_timer_set(&recovery->timer, recovery->claimed ? AGAIN_MS : EVERY_MS))
+        slu_log(SLU_LOG_ERROR, "recover", "no memory: unsettled writes wait for the next start");
+}
 
 static void claimed(void *argument)
 {
-    struct letter *letter = argument;
-    struct slu_recovery *recovery = letter->recovery;
+    struct slu_recovery *recovery = argument;
+    bool good = recovery->told->outcome == SLU_JOURNAL_DONE && !recovery->worker->ending;
 
     recovery->asking = false;
-    if (letter->reply->outcome == SLU_JOURNAL_DONE && !recovery->worker->ending)
-        resume_all(recovery->worker, letter->reply);
-    slu_journal_reply_free(letter->reply);
-    slu_mem_free(letter);
+    if (!good) {
+        slu_journal_reply_free(slu_take(recovery->told));
+        return;
+    }
+    recovery->claimed = slu_take(recovery->told);
+    recovery->next = 0;
+    resume_all(recovery);
+    look_later(recovery);
 }
 
 /* On the store's thread. */
 static void journal_answers(struct slu_journal_reply *reply, void *user)
 {
-    struct letter *letter = user;
+    struct slu_recovery *recovery = user;
 
-    letter->reply = reply;
-    if (slu_loop_post(letter->recovery->worker->loop, claimed, letter))
-        return;
-    slu_journal_reply_free(reply);
-    slu_mem_free(letter);
+    recovery->told = reply;
+    slu_loop_send(recovery->worker->loop, &recovery->answer);
 }
 
-static void claim(void *argument)
+static void claim(struct slu_recovery *recovery)
+{
+    struct slu_fault fault = {0};
+
+    recovery->asking = slu_journal_claim(recovery->worker->gateway->journal, AT_ONCE,
+                                         journal_answers, recovery, &fault);
+}
+
+static void look_around(void *argument)
 {
     struct slu_recovery *recovery = argument;
-    struct slu_fault fault = {0};
-    struct letter *letter = recovery->asking ? NULL : slu_mem_new(sizeof(*letter));
 
-    if (letter) {
-        letter->recovery = recovery;
-        recovery->asking = slu_journal_claim(recovery->worker->gateway->journal, AT_ONCE,
-                                             journal_answers, letter, &fault);
-        if (!recovery->asking)
-            slu_mem_free(letter);
-    }
-    if (!slu_timer_set(&recovery->timer, EVERY_MS))
-        slu_log(SLU_LOG_ERROR, "recover", "no memory: unsettled writes wait for the next start");
+    if (recovery->claimed)
+        resume_all(recovery);
+    else if (!recovery->asking)
+        claim(recovery);
+    look_later(recovery);
 }
 
 bool slu_recovery_begin(struct slu_worker *worker)
@@ -212,8 +260,10 @@ bool slu_recovery_begin(struct slu_worker *worker)
     if (!recovery)
         return false;
     recovery->worker = worker;
+    recovery->answer.fn = claimed;
+    recovery->answer.argument = recovery;
     worker->recovery = recovery;
-    slu_timer_init(&recovery->timer, worker->loop, claim, recovery);
+    slu_timer_init(&recovery->timer, worker->loop, look_around, recovery);
     return slu_timer_set(&recovery->timer, 1);
 }
 
@@ -225,6 +275,7 @@ void slu_recovery_end(struct slu_worker *worker)
 
 void slu_recovery_free(struct slu_worker *worker)
 {
-    slu_mem_free(worker->recovery);
-    worker->recovery = NULL;
+    if (worker->recovery)
+        slu_journal_reply_free(worker->recovery->claimed);
+    slu_mem_free(slu_take(worker->recovery));
 }
