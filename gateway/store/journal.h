@@ -50,6 +50,7 @@ struct slu_record {
     struct slu_str operation;   /* its word */
     struct slu_str flow_log_id; /* as soon as it is known */
     struct slu_str request;     /* canonical JSON */
+    struct slu_str wishes;      /* JSON, what else the request asked for */
     struct slu_str token;       /* the cloud's own idempotency token */
     struct slu_str fingerprint; /* of the native request */
     struct slu_str parts;       /* JSON, one part a target */

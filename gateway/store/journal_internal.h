@@ -21,6 +21,7 @@
     X(operation, operation)                                                                        \
     X(flow_log_id, flow_log_id)                                                                    \
     X(request, request)                                                                            \
+    X(wishes, wishes)                                                                              \
     X(token, token)                                                                                \
     X(fingerprint, fingerprint)                                                                    \
     X(parts, parts)                                                                                \

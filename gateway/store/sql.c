@@ -8,7 +8,7 @@
 #include "store/journal_internal.h"
 
 /* Step 1: operations and whose they are. The running ones have an index of their own, which stays
- * small however many are kept. Step 2: locks. */
+ * small however many are kept. Step 2: locks. Step 3: wishes. */
 const char *const slu_store_migrations[] = {
     "CREATE TABLE operations ("
     " id @ID PRIMARY KEY, caller @ID NOT NULL, scope @ID NOT NULL, idempotency_key @ID,"
@@ -26,6 +26,8 @@ const char *const slu_store_migrations[] = {
 
     "CREATE TABLE locks (name @ID PRIMARY KEY, holder @ID NOT NULL, owner @ID NOT NULL,"
     " lease_until_ms BIGINT NOT NULL)",
+
+    "ALTER TABLE operations ADD COLUMN wishes TEXT",
     NULL,
 };
 
@@ -49,9 +51,9 @@ bool slu_store_newer(struct slu_fault *fault, const char *place, int64_t found, 
 /* The parameters are those that command.c fills in, in its order. */
 #define INSERT                                                                                     \
     "INSERT INTO operations (id, caller, scope, idempotency_key, digest, targets, operation,"      \
-    " flow_log_id, request, token, fingerprint, parts, upstream, owner, attempts, created_ms,"     \
-    " updated_ms, state)"                                                                          \
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,"         \
+    " flow_log_id, request, wishes, token, fingerprint, parts, upstream, owner, attempts,"         \
+    " created_ms, updated_ms, state)"                                                              \
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,"    \
     " 'running') "
 #define KEY "(caller, scope, idempotency_key) WHERE idempotency_key IS NOT NULL"
 #define DEAD(table)                                                                                \

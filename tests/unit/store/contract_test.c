@@ -32,6 +32,7 @@ static void test_begin_and_get(void **state)
 
     record.targets = SLU_STR("one\ntwo");
     record.parts = SLU_STR("");
+    record.wishes = SLU_STR("{\"lenient\":true}");
     DONE(SLU_JOURNAL_DONE, slu_journal_begin(journal, &record, CALL));
     reply = DO(SLU_JOURNAL_DONE, slu_journal_get(journal, record.id, SLU_STR("portal"), CALL));
     assert_int_equal(reply->count, 1);
@@ -39,6 +40,7 @@ static void test_begin_and_get(void **state)
     assert_str(reply->records->key, "key \xc3\xa4");
     assert_str(reply->records->targets, "one\ntwo");
     assert_str(reply->records->request, "{\"name\":\"edge\"}");
+    assert_str(reply->records->wishes, "{\"lenient\":true}");
     assert_str(reply->records->scope, "POST /v1/targets/one/flow-logs");
     assert_true(slu_str_eq(reply->records->owner, slu_journal_owner(journal)));
     assert_int_equal(reply->records->state, SLU_RECORD_RUNNING);
@@ -526,7 +528,8 @@ static void test_one_guilty(void **state)
 /* The same store with one step of the schema less, then with all, then with one more. */
 static void test_migrations(void **state)
 {
-    static const char *later[] = {NULL, NULL, "ALTER TABLE locks ADD COLUMN reason TEXT", NULL};
+    static const char *later[] = {NULL, NULL, NULL, "ALTER TABLE locks ADD COLUMN reason TEXT",
+                                  NULL};
     const char *earlier[] = {slu_store_migrations[0], NULL};
     struct place *place = *state;
     const struct slu_store_engine *engine =
@@ -543,9 +546,9 @@ static void test_migrations(void **state)
     else
         snprintf(place->store, sizeof(place->store), "%s/old.db", place->dir);
     options = options_of(place);
-    /* the first program made the first step; its statements about locks cannot be prepared */
+    /* the first program made the first step; statements about later ones cannot be prepared */
     assert_false(engine->open(&options, earlier, &opened, &fault));
-    assert_non_null(strstr(fault.words, "locks"));
+    assert_non_null(strstr(fault.words, "wishes"));
     engine->close(slu_take(opened));
 
     journal = journal_open(place);
@@ -555,6 +558,7 @@ static void test_migrations(void **state)
 
     later[0] = slu_store_migrations[0];
     later[1] = slu_store_migrations[1];
+    later[2] = slu_store_migrations[2];
     fault.kind = SLU_FAULT_NONE;
     assert_true(engine->open(&options, later, &opened, &fault));
     engine->close(slu_take(opened));
@@ -569,7 +573,7 @@ static void test_migrations(void **state)
         usleep(10000);
     }
     assert_fault(journal, place->postgresql ? "postgresql" : "old.db",
-                 "schema version 3, this program knows up to 2");
+                 "schema version 4, this program knows up to 3");
     assert_true(becomes_writable(journal, false));
     slu_journal_free(journal);
 }
