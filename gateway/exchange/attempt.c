@@ -171,8 +171,10 @@ void slu_attempt_begin(struct slu_job *job)
     if (guard && job->made == 0)
         slu_retry_budget_earn(guard->retries);
     job->made++;
+    if (!slu_operation_writes(job->asking))
+        return;
     job->find_until_us = 0;
-    if (job->made == 1 && slu_operation_writes(job->asking))
+    if (job->made == 1)
         job->attempt_began_s = job->sent_s;
 }
 

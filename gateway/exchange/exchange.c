@@ -286,8 +286,10 @@ static void start_all(struct slu_exchange *x)
     size_t count = x->job_count; /* what has begun may make more */
 
     for (size_t i = 0; i < count; i++)
-        if (!x->jobs[i]->started)
+        if (!x->jobs[i]->started) {
+            x->jobs[i]->recorded = x->recorded;
             slu_exchange_start(x, x->jobs[i]);
+        }
 }
 
 static enum slu_step work(struct slu_exchange *x)

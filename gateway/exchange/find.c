@@ -93,6 +93,14 @@ static bool is_young(const struct slu_job *job, const struct slu_value *row)
     return unix_s + 1 >= job->attempt_began_s + (slu_attempt_time(job) - slu_clock_real_s());
 }
 
+/* The one that is to be replaced may look the same. */
+static bool is_predecessor(const struct slu_job *job, const struct slu_value *row)
+{
+    const struct slu_value *id = slu_value_member(row, "id");
+
+    return job->old_id.p && slu_value_is(id, SLU_STRING) && slu_str_eq(id->text, job->old_id);
+}
+
 /* The rows that may be what a create has made. */
 static struct slu_value *young_rows(const struct slu_job *job, uint32_t *ret_count)
 {
@@ -101,7 +109,7 @@ static struct slu_value *young_rows(const struct slu_job *job, uint32_t *ret_cou
     *ret_count = 0;
     if (job->search->flow_log)
         slu_value_each (row, job->search->flow_log)
-            if (is_young(job, row)) {
+            if (is_young(job, row) && !is_predecessor(job, row)) {
                 last = row;
                 (*ret_count)++;
             }
@@ -121,23 +129,30 @@ static enum slu_job_step took_effect(struct slu_job *job, struct slu_value *flow
     job->outcome = (struct slu_outcome){.kind = SLU_FAULT_NONE};
     job->acted = true;
     job->made = 0;
-    job->perhaps = false;
+    job->perhaps = job->unknown = false;
     if (flow_log)
         job->flow_log = flow_log;
     return slu_programme_after(job);
 }
 
-/* Nothing was done: once more, or what the last attempt came to is the end. */
-static enum slu_job_step not_there(struct slu_job *job)
+/* Nothing was done, as far as it is shown: once more, if it may be. */
+static enum slu_job_step again(struct slu_job *job)
 {
-    enum slu_job_step next;
+    enum slu_job_step next = slu_attempt_again(job);
 
+    if (next == JOB_OVER)
+        return next;
     job->acted = job->done != NULL;
     job->perhaps = false;
     job->find_until_us = 0; /* what is sent again may take as long to be shown */
-    next = slu_attempt_again(job);
-    if (next != JOB_OVER)
-        return next;
+    return next;
+}
+
+/* What the last attempt came to is the end. */
+static enum slu_job_step not_there(struct slu_job *job)
+{
+    job->acted = job->done != NULL;
+    job->perhaps = job->unknown = false;
     job->outcome = job->why_outcome;
     return slu_job_fail(job, 'U', job->why.kind, "%s; it was looked for and had no effect",
                         job->why.words);
@@ -153,30 +168,52 @@ static enum slu_job_step unknown(struct slu_job *job, const char *why)
                         job->why.words, why);
 }
 
-/* New things may not be shown at once. */
-static enum slu_job_step look_again(struct slu_job *job, const struct slu_find_by *find)
+enum slu_job_step slu_find_wait(struct slu_job *job, enum slu_operation operation)
 {
+    const struct slu_find_by *find =
+        job->target->memory ? NULL : slu_table_find_by(job->target->table, operation);
     uint64_t now = slu_clock_mono_us();
 
     if (!job->find_until_us)
-        job->find_until_us = now + (uint64_t)find->visible_after_ms * 1000;
+        job->find_until_us = now + (find ? (uint64_t)find->visible_after_ms * 1000 : 0);
     if (now >= job->find_until_us)
-        return not_there(job);
+        return JOB_PLAN;
     if (now + EVERY_MS * 1000 > job->until_us)
         return unknown(job, "it is not shown yet, and there is no time to look longer");
     job->pausing = true;
     job->timer_ready = false;
-    job->looks_for = true;
     return slu_timer_set(&job->timer, EVERY_MS) ? JOB_PAUSE : slu_job_out_of_memory(job);
+}
+
+/* A create is not sent again before it would be shown. A change or a delete does no harm twice:
+ * only the last word about it waits. */
+static enum slu_job_step not_shown(struct slu_job *job)
+{
+    enum slu_job_step next = job->asking == SLU_OP_CREATE ? JOB_OVER : again(job);
+
+    if (next != JOB_OVER)
+        return next;
+    next = slu_find_wait(job, job->asking);
+    job->looks_for = next == JOB_PAUSE;
+    if (next != JOB_PLAN)
+        return next;
+    next = job->asking == SLU_OP_CREATE ? again(job) : JOB_OVER;
+    return next != JOB_OVER ? next : not_there(job);
+}
+
+bool slu_find_is_going(const struct slu_value *flow_log)
+{
+    const struct slu_value *status = slu_value_member(flow_log, "status");
+
+    return slu_value_is(status, SLU_STRING) && slu_str_is(status->text, "deleting");
 }
 
 /* What a delete wanted gone; what is going counts as gone. The reply is a flow log, or a list. */
 static bool still_there(const struct slu_value *reply)
 {
     const struct slu_value *row = slu_value_is(reply, SLU_ARRAY) ? reply->first : reply;
-    const struct slu_value *status = slu_value_member(row, "status");
 
-    return row && !(slu_value_is(status, SLU_STRING) && slu_str_is(status->text, "deleting"));
+    return row && !slu_find_is_going(row);
 }
 
 static enum slu_job_step judge(struct slu_job *job, const struct slu_find_by *find)
@@ -193,12 +230,12 @@ static enum slu_job_step judge(struct slu_job *job, const struct slu_find_by *fi
     else
         count = row && !gone;
     if (job->asking == SLU_OP_DELETE)
-        return still_there(search->flow_log) ? not_there(job) : took_effect(job, NULL);
+        return still_there(search->flow_log) ? not_shown(job) : took_effect(job, NULL);
     if (job->asking != SLU_OP_CREATE)
-        return count && holds(job, row) ? took_effect(job, row) : not_there(job);
+        return count && holds(job, row) ? took_effect(job, row) : not_shown(job);
     if (count > 1)
         return unknown(job, "there are several flow logs that could be it");
-    return count ? took_effect(job, row) : look_again(job, find);
+    return count ? took_effect(job, row) : not_shown(job);
 }
 
 /* The next look is another job. */

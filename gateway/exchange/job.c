@@ -32,7 +32,7 @@ static const struct {
     unsigned next; /* the steps that may follow */
 } life[] = {
     /* clang-format off */
-    [JOB_PLAN]      = {SLU_STR_INIT("plan"),      'D', false, slu_programme_next, TO(TURN) | TO(IMITATE) | TO(FIND) | TO(OVER)},
+    [JOB_PLAN]      = {SLU_STR_INIT("plan"),      'D', false, slu_programme_next, TO(TURN) | TO(IMITATE) | TO(FIND) | TO(NOTE) | TO(OVER)},
     [JOB_TURN]      = {SLU_STR_INIT("turn"),      'Q', true,  take_turn,          TO(FETCH) | TO(OVER)},
     [JOB_FETCH]     = {SLU_STR_INIT("fetch"),     'F', true,  slu_fetch,          TO(TRANSLATE) | TO(OVER)},
     [JOB_TRANSLATE] = {SLU_STR_INIT("translate"), 'T', false, translate,          TO(ADMIT) | TO(OVER)},
@@ -44,6 +44,7 @@ static const struct {
     [JOB_SETTLE]    = {SLU_STR_INIT("settle"),    'P', true,  slu_settle,         TO(FETCH) | TO(IMITATE) | TO(SETTLE) | TO(PLAN) | TO(OVER)},
     [JOB_PAUSE]     = {SLU_STR_INIT("pause"),     'Y', true,  slu_attempt_pause,  TO(FETCH) | TO(FIND) | TO(OVER)},
     [JOB_FIND]      = {SLU_STR_INIT("find"),      'Z', true,  slu_find,           TO(FETCH) | TO(PAUSE) | TO(SETTLE) | TO(PLAN) | TO(OVER)},
+    [JOB_NOTE]      = {SLU_STR_INIT("note"),      'O', true,  slu_note,           TO(PLAN) | TO(OVER)},
     [JOB_OVER]      = {SLU_STR_INIT("over"),      'D', false, over,               0},
     /* clang-format on */
 };
@@ -183,6 +184,7 @@ static void let_go(struct slu_job *job)
     slu_fetch_leave(job);
     slu_attempt_leave(job);
     slu_find_leave(job);
+    slu_note_leave(job);
     slu_turn_end(job->look_turn);
     slu_turn_end(job->turn);
     job->look_turn = job->turn = NULL;

@@ -16,6 +16,7 @@
  *   settle      an asynchronous change is looked at again until it or the patience is over
  *   pause       an attempt has failed, and the same is worth another
  *   find        a write of unknown end is looked for before it is repeated
+ *   note        the journal hears how far it is, before what was made could not be found any more
  *   over        told to the exchange
  *
  * Only exchange/ includes this. A job lives in its exchange's arena and on one worker's thread.
@@ -31,6 +32,7 @@
 
 struct slu_station;
 struct slu_turn;
+struct slu_note;
 
 enum slu_job_step {
     JOB_PLAN,
@@ -45,6 +47,7 @@ enum slu_job_step {
     JOB_SETTLE,
     JOB_PAUSE,
     JOB_FIND,
+    JOB_NOTE,
     JOB_OVER,
     JOB_STEP_COUNT,
     JOB_WAIT = JOB_STEP_COUNT
@@ -120,6 +123,8 @@ struct slu_job {
     bool trial;              /* a dry run of which the end alone is wanted */
     bool replace;            /* an update may make a new flow log in place of this one */
     bool resumes;            /* was under way when the gateway ended: looked for, not sent again */
+    bool recorded;           /* in the journal, as `request_id` */
+    bool noted;              /* there, what was made in place of another one: `successor_id` */
     bool verify;             /* a delete looks whether the flow log is gone */
     bool settles;            /* wait for the final state, at most patience_ms */
     uint32_t patience_ms;
@@ -164,6 +169,7 @@ struct slu_job {
     bool replacing;
     struct slu_value *successor; /* the new flow log, while the old one is removed */
     struct slu_str successor_id;
+    struct slu_note *note; /* on its way to the journal, or back */
     uint64_t step_began_us;
     uint64_t spans_us[JOB_STEP_COUNT];
 
@@ -250,7 +256,34 @@ void slu_attempt_leave(struct slu_job *job);
 
 bool slu_find_possible(const struct slu_job *job);
 enum slu_job_step slu_find(struct slu_job *job);
+/* What a write of this kind did is not to be seen: JOB_PAUSE before the next look while the cloud
+ * may not show it yet, JOB_PLAN when it would, JOB_OVER without time to wait for that. */
+enum slu_job_step slu_find_wait(struct slu_job *job, enum slu_operation operation);
+/* Is it on its way to be deleted? */
+bool slu_find_is_going(const struct slu_value *flow_log);
 void slu_find_leave(struct slu_job *job);
+
+/* note.c: what was made is in the journal before the next act */
+enum slu_job_step slu_note(struct slu_job *job);
+void slu_note_leave(struct slu_job *job);
+/* What the record's parts say was made on this target; none: nothing was noted. */
+struct slu_str slu_note_made(const struct slu_value *parts, struct slu_str target);
+
+/* resume.c: a write that was under way when the gateway ended */
+
+/* In place of sending the create. */
+enum slu_job_step slu_resume_create(struct slu_job *job);
+/* A delete was looked at. */
+enum slu_job_step slu_resume_delete(struct slu_job *job);
+/* A change is not seen to have acted: as slu_find_wait(), and what is told when it would be. */
+enum slu_job_step slu_resume_wait(struct slu_job *job);
+enum slu_job_step slu_resume_refuse(struct slu_job *job);
+/* The new flow log was noted: it stands, and the old one has to go. */
+void slu_resume_noted(struct slu_job *job);
+/* The flow log that was to be replaced is gone, and no other one was noted. */
+enum slu_job_step slu_resume_replaced(struct slu_job *job);
+/* The record does not say what was asked for. */
+enum slu_job_step slu_resume_unreadable(struct slu_job *job);
 
 /* programme.c: the acts of each operation */
 

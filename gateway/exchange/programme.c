@@ -10,7 +10,7 @@
 #include "codec/merge.h"
 #include "model/flow_log.h"
 
-enum prepared { RUN, SKIP, REFUSED };
+enum prepared { RUN, NOTE, SKIP, REFUSED };
 
 struct phase {
     enum prepared (*prepare)(struct slu_job *job);
@@ -58,15 +58,6 @@ static bool is_false(const struct slu_value *value)
     return slu_value_is(value, SLU_BOOL) && !value->truth;
 }
 
-/* What was asked for cannot be read any more. */
-static enum prepared lost(struct slu_job *job)
-{
-    slu_job_fail(job, 'G', SLU_FAULT_INTERNAL,
-                 "the gateway ended while the write was under way, and what it was cannot be read: "
-                 "look on the cloud for what it did");
-    return REFUSED;
-}
-
 /* A flow log that starts switched off, on a cloud that only makes running ones, is made and then
  * switched. Where there is no switch the table says why not. */
 static bool must_be_switched_off(const struct slu_job *job, const struct slu_value *document)
@@ -77,8 +68,10 @@ static bool must_be_switched_off(const struct slu_job *job, const struct slu_val
 
 static enum prepared make(struct slu_job *job)
 {
-    if (job->resumes && !job->canonical)
-        return lost(job);
+    if (job->resumes && !job->canonical) {
+        slu_resume_unreadable(job);
+        return REFUSED;
+    }
     job->switch_off = must_be_switched_off(job, job->canonical);
     return act(job, SLU_OP_CREATE,
                job->switch_off ? without(job, job->canonical, "enabled") : job->canonical);
@@ -114,6 +107,12 @@ static enum prepared look(struct slu_job *job)
 /* Before a change the flow log is looked at: what holds already is not sent. A dry run does not. */
 static enum prepared look_before_change(struct slu_job *job)
 {
+    if (job->resumes && !job->canonical) {
+        slu_resume_unreadable(job);
+        return REFUSED;
+    }
+    if (job->noted)
+        slu_resume_noted(job);
     return job->dry_run ? SKIP : look(job);
 }
 
@@ -218,6 +217,22 @@ static void drop_what_is_lost(struct slu_job *job)
     }
 }
 
+/* What is wished and not so. A dry run knows of nothing that holds already: it shows all that is
+ * named. */
+static bool compare(struct slu_job *job)
+{
+    job->changes = job->dry_run ? slu_value_copy(job->arena, job->canonical)
+                                : slu_merge_changes(job->arena, job->before, job->canonical);
+    if (job->changes)
+        drop_what_is_done_anyway(job);
+    return job->changes != NULL;
+}
+
+static bool must_be_replaced(const struct slu_job *job)
+{
+    return job->replace && changes_what_is_fixed(job, job->changes);
+}
+
 static enum prepared change(struct slu_job *job)
 {
     if (job->dry_run && job->replace && changes_what_is_fixed(job, job->canonical)) {
@@ -226,24 +241,20 @@ static enum prepared change(struct slu_job *job)
                      "flow log that it replaces");
         return REFUSED;
     }
-    /* A dry run knows of nothing that holds already: it shows all that is named. */
-    job->changes = job->dry_run ? slu_value_copy(job->arena, job->canonical)
-                                : slu_merge_changes(job->arena, job->before, job->canonical);
-    if (!job->changes)
+    if (job->noted)
+        return SKIP;
+    if (!compare(job))
         return REFUSED;
-    drop_what_is_done_anyway(job);
     drop_what_is_lost(job);
     complete_wholes(job);
     job->unchanged = job->changes->count == 0;
-    if (job->resumes && !job->unchanged) {
-        slu_job_fail(job, 'G', SLU_FAULT_UNAVAILABLE,
-                     "the gateway ended while the change was under way, and it has not, or not "
-                     "wholly, taken effect: send it again");
-        return REFUSED;
-    }
-    if (job->unchanged || (job->replace && changes_what_is_fixed(job, job->changes))) {
+    if (job->unchanged || must_be_replaced(job)) {
         job->replacing = !job->unchanged;
         return SKIP;
+    }
+    if (job->resumes) {
+        slu_resume_refuse(job);
+        return REFUSED;
     }
     if (switches_apart(job, job->changes)) {
         struct slu_value *rest = without(job, job->changes, "enabled");
@@ -299,7 +310,7 @@ static enum prepared make_successor(struct slu_job *job)
 {
     struct slu_value *asked;
 
-    if (!job->replacing)
+    if (!job->replacing || job->noted)
         return SKIP;
     asked = successor(job);
     if (!asked)
@@ -307,6 +318,12 @@ static enum prepared make_successor(struct slu_job *job)
     job->switch_off = must_be_switched_off(job, asked);
     job->old_id = job->id;
     return act(job, SLU_OP_CREATE, job->switch_off ? without(job, asked, "enabled") : asked);
+}
+
+/* Once the old flow log is gone, nothing on the cloud says that the new one stands for it. */
+static enum prepared note_successor(struct slu_job *job)
+{
+    return job->replacing && job->recorded && !job->noted ? NOTE : SKIP;
 }
 
 static enum prepared remove_predecessor(struct slu_job *job)
@@ -334,7 +351,7 @@ static enum prepared look_before_delete(struct slu_job *job)
 
 static enum prepared remove_it(struct slu_job *job)
 {
-    return act(job, SLU_OP_DELETE, NULL);
+    return job->resumes ? SKIP : act(job, SLU_OP_DELETE, NULL);
 }
 
 /* The list */
@@ -351,13 +368,10 @@ static const struct phase getting[] = {{look, false}, {NULL, false}};
 static const struct phase listing[] = {{next_page, true}, {NULL, false}};
 static const struct phase deleting[] = {
     {look_before_delete, false}, {remove_it, false}, {NULL, false}};
-static const struct phase changing[] = {{look_before_change, false},
-                                        {change, false},
-                                        {switch_it, false},
-                                        {make_successor, false},
-                                        {switch_new_off, false},
-                                        {remove_predecessor, false},
-                                        {NULL, false}};
+static const struct phase changing[] = {{look_before_change, false}, {change, false},
+                                        {switch_it, false},          {make_successor, false},
+                                        {switch_new_off, false},     {note_successor, false},
+                                        {remove_predecessor, false}, {NULL, false}};
 
 static const struct phase *const programmes[] = {
     [SLU_OP_CREATE] = creating, [SLU_OP_GET] = getting,     [SLU_OP_LIST] = listing,
@@ -381,19 +395,6 @@ static void begin_act(struct slu_job *job)
             job->native_step++;
 }
 
-/* A create that was under way when the gateway ended is looked for, and not sent again. */
-static enum slu_job_step find_lost_create(struct slu_job *job)
-{
-    job->made = SLU_RETRY_MOST;
-    job->acted = true;
-    slu_fault_set(&job->why, SLU_FAULT_UNAVAILABLE, "",
-                  "the gateway ended while the flow log was being made");
-    if (!job->target->memory && slu_find_possible(job))
-        return JOB_FIND;
-    job->acted = job->unknown = !job->target->memory; /* the memory cloud ended with the gateway */
-    return slu_job_fail(job, 'G', SLU_FAULT_UNAVAILABLE, "%s", job->why.words);
-}
-
 enum slu_job_step slu_programme_next(struct slu_job *job)
 {
     const struct phase *programme = programmes[job->operation];
@@ -412,9 +413,11 @@ enum slu_job_step slu_programme_next(struct slu_job *job)
             job->phase++;
         if (prepared == SKIP)
             continue;
+        if (prepared == NOTE)
+            return JOB_NOTE;
         begin_act(job);
         if (job->resumes && job->asking == SLU_OP_CREATE)
-            return find_lost_create(job);
+            return slu_resume_create(job);
         return job->target->memory ? JOB_IMITATE : JOB_TURN;
     }
     return JOB_OVER;
@@ -443,7 +446,9 @@ bool slu_programme_goes_on(const struct slu_job *job)
 bool slu_programme_hopes_for_nothing(const struct slu_job *job)
 {
     return (job->looking && job->act == SLU_OP_DELETE) ||
+           (job->replacing && job->act == SLU_OP_DELETE) ||
            (job->resumes && job->operation == SLU_OP_DELETE) ||
+           (job->resumes && job->replace && job->act == SLU_OP_GET && !job->noted) ||
            (job->verify && job->operation == SLU_OP_DELETE);
 }
 
@@ -460,14 +465,10 @@ bool slu_status_moves(const struct slu_value *flow_log)
 
 /* After the acts */
 
-/* A delete that was under way when the gateway ended: gone, going, or never sent. */
-static enum slu_job_step after_lost_delete(struct slu_job *job)
+/* A change that was under way when the gateway ended is not seen to have acted. */
+static bool is_missing(struct slu_job *job)
 {
-    job->acted = !job->flow_log || slu_status_moves(job->flow_log);
-    if (job->acted)
-        return JOB_OVER;
-    return slu_job_fail(job, 'G', SLU_FAULT_UNAVAILABLE,
-                        "the gateway ended before the delete took effect: send it again");
+    return job->resumes && compare(job) && job->changes->count && !must_be_replaced(job);
 }
 
 static enum slu_job_step after_look(struct slu_job *job)
@@ -476,6 +477,8 @@ static enum slu_job_step after_look(struct slu_job *job)
 
     if (!slu_operation_writes(job->operation))
         return JOB_PLAN;
+    if (job->resumes && job->operation == SLU_OP_DELETE)
+        return slu_resume_delete(job);
     if (job->if_match.p) {
         tag = slu_etag(job->arena, job->flow_log);
         if (!tag.p)
@@ -488,7 +491,15 @@ static enum slu_job_step after_look(struct slu_job *job)
     job->before = job->flow_log;
     if (slu_status_moves(job->flow_log) && slu_settle_poll(job) && !is_played(job))
         return JOB_SETTLE;
-    return JOB_PLAN;
+    return is_missing(job) ? slu_resume_wait(job) : JOB_PLAN;
+}
+
+/* The reply says that it is not there, as was hoped for. */
+static enum slu_job_step after_nothing(struct slu_job *job)
+{
+    if (job->resumes && job->operation == SLU_OP_DELETE)
+        return slu_resume_delete(job);
+    return job->resumes && job->replace ? slu_resume_replaced(job) : JOB_OVER;
 }
 
 /* What has been made, and what stands beside it. */
@@ -586,10 +597,8 @@ enum slu_job_step slu_programme_after(struct slu_job *job)
 
     if (job->act == SLU_OP_CREATE && slu_value_is(id, SLU_STRING))
         job->id = slu_arena_str(job->arena, id->text);
-    if (job->resumes && job->operation == SLU_OP_DELETE)
-        return after_lost_delete(job);
     if (job->act == SLU_OP_GET && !job->looking)
-        return job->flow_log ? after_look(job) : JOB_OVER;
+        return job->flow_log ? after_look(job) : after_nothing(job);
     if (job->looking) {
         slu_settle_looked(job);
         job->pausing = job->timer_ready = false;

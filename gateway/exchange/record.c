@@ -232,6 +232,33 @@ static struct slu_str scope_of(struct slu_exchange *x)
                             SLU_FMT(x->request->path));
 }
 
+/* What the body does not say, for whoever takes the write up after a crash; none for most. Who
+ * does not wait for the answer hears of the final state. */
+static struct slu_str wishes_of(struct slu_exchange *x)
+{
+    struct slu_value *wishes;
+    struct slu_str text = SLU_STR_NONE;
+    uint32_t wait_s = x->prefers_async ? x->station->catalog->limits.wait_most_s : x->wait_s;
+    struct slu_buf out;
+
+    if (!x->lenient && !x->replace && !x->prefers_wait && !x->prefers_async)
+        return SLU_STR_NONE;
+    wishes = slu_value_new(x->arena, SLU_OBJECT);
+    slu_value_put(wishes, SLU_STR("lenient"), slu_value_bool(x->arena, x->lenient));
+    slu_value_put(wishes, SLU_STR("replace"), slu_value_bool(x->arena, x->replace));
+    if (x->prefers_wait || x->prefers_async)
+        slu_value_put(wishes, SLU_STR("wait"), slu_value_int(x->arena, wait_s));
+    slu_buf_init(&out, 0);
+    if (wishes && !x->arena->failed)
+        slu_json_write(&out, wishes);
+    if (out.n && !out.failed)
+        text = slu_arena_str(x->arena, slu_buf_str(&out));
+    else
+        x->arena->failed = true;
+    slu_buf_done(&out);
+    return text;
+}
+
 struct slu_record slu_record_of(struct slu_exchange *x)
 {
     return (struct slu_record){
@@ -244,6 +271,7 @@ struct slu_record slu_record_of(struct slu_exchange *x)
         .operation = slu_str_of(slu_operation_name(x->operation)),
         .flow_log_id = x->flow_log_id,
         .request = x->request_text.p ? x->request_text : SLU_STR("null"),
+        .wishes = wishes_of(x),
         .attempts = 1, /* from here on it may have been sent */
         .state = SLU_RECORD_RUNNING,
         .created_ms = slu_clock_real_ms(),

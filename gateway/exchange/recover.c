@@ -27,13 +27,36 @@ struct slu_recovery {
 
 /* A record as an exchange */
 
-static struct slu_value *request_of(struct slu_exchange *x, const struct slu_record *record)
+/* What the journal has as JSON; NULL where there is none, or it cannot be read. */
+static struct slu_value *read_back(struct slu_exchange *x, struct slu_str text)
 {
     struct slu_mistakes unread;
 
+    if (!text.n)
+        return NULL;
     slu_mistakes_init(&unread, x->arena);
-    return slu_json_read(x->arena, slu_arena_str(x->arena, record->request),
-                         (struct slu_json_limits){0}, &unread);
+    return slu_json_read(x->arena, slu_arena_str(x->arena, text), (struct slu_json_limits){0},
+                         &unread);
+}
+
+static bool is_true(const struct slu_value *document, const char *name)
+{
+    const struct slu_value *value = slu_value_find(document, slu_str_of(name));
+
+    return slu_value_is(value, SLU_BOOL) && value->truth;
+}
+
+static void read_wishes(struct slu_exchange *x, const struct slu_record *record)
+{
+    const struct slu_value *wishes = read_back(x, record->wishes);
+    int64_t wait_s;
+
+    x->lenient = is_true(wishes, "lenient");
+    x->replace = is_true(wishes, "replace");
+    x->prefers_wait = slu_value_to_int(slu_value_member(wishes, "wait"), &wait_s);
+    if (x->prefers_wait)
+        x->wait_s = (uint32_t)wait_s;
+    slu_losses_init(&x->losses, x->arena, x->lenient);
 }
 
 static const struct slu_caller *caller_of(const struct slu_catalog *catalog, struct slu_str name)
@@ -77,6 +100,8 @@ static bool add_job(struct slu_exchange *x, struct slu_str name, bool own,
     if (job->canonical)
         (void)slu_aliases_resolve(target, job->canonical, x->arena, job->mistakes);
     job->resumes = x->recovered;
+    job->successor_id = slu_note_made(read_back(x, record->parts), name);
+    job->noted = job->successor_id.p != NULL;
     job->attempt_began_s = record->created_ms / 1000;
     if (!own) {
         x->job = job;
@@ -110,7 +135,8 @@ static bool take_up(struct slu_exchange *x, const struct slu_record *record)
         operation = SLU_OP_CREATE;
     x->operation = operation;
     x->has_operation = true;
-    x->canonical = request_of(x, record);
+    x->canonical = read_back(x, record->request);
+    read_wishes(x, record);
     return (add_jobs(x, record) || x->fault.kind == SLU_FAULT_NOT_FOUND) && !x->arena->failed;
 }
 
@@ -138,7 +164,7 @@ static void give_up(struct slu_exchange *x)
     slu_fault_set(&x->fault, SLU_FAULT_MEMORY, "", "no memory to look for it");
 }
 
-/* The same for a write whose caller does not wait: all that the request said goes along. */
+/* The same for a write whose caller does not wait. */
 bool slu_exchange_hand_on(struct slu_exchange *x)
 {
     struct slu_exchange *other = slu_exchange_without_caller(x->station->worker);
@@ -147,12 +173,7 @@ bool slu_exchange_hand_on(struct slu_exchange *x)
     if (!other)
         return false;
     record = slu_record_of(x);
-    other->lenient = x->lenient;
-    other->replace = x->replace;
-    other->prefers_wait = true; /* its end is the final state */
-    other->wait_s = x->station->catalog->limits.wait_most_s;
-    slu_losses_init(&other->losses, other->arena, x->lenient);
-    if (!take_up(other, &record)) {
+    if (x->arena->failed || !take_up(other, &record)) {
         drop(other);
         return false;
     }

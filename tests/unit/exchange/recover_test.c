@@ -26,6 +26,8 @@ static struct {
     struct row rows[ROWS];
     unsigned looks;
     int write_status; /* of writes that fail; 0: they act */
+    atomic_bool holds_creates, holds_deletes;
+    atomic_uint creates, deletes;
 } now;
 
 static bool is_there(const struct row *row)
@@ -70,9 +72,21 @@ static struct row *row_of(const char *target)
     return NULL;
 }
 
+static void wait_while(const struct peer_end *end, atomic_uint *count, atomic_bool *holds)
+{
+    (*count)++;
+    while (*holds && !end->peer->stopping)
+        usleep(1000);
+}
+
 static int act(const struct peer_end *end, FILE *body)
 {
     struct row *row = row_of(end->target);
+
+    if (strcmp(end->method, "POST") == 0)
+        wait_while(end, &now.creates, &now.holds_creates);
+    if (strcmp(end->method, "DELETE") == 0)
+        wait_while(end, &now.deletes, &now.holds_deletes);
 
     if (now.write_status) {
         fputs("{\"error_msg\":\"no\",\"error_code\":\"X.1\"}", body);
@@ -121,21 +135,36 @@ static int answer(struct script *script, const struct peer_end *end, FILE *body)
 
 /* The world */
 
-static int begin(void **state)
+/* A gateway that has not begun to work. What its forerunner had asked the journal is answered. */
+static void begin_anew(struct world *world)
 {
     struct slu_fault fault = {0};
+
+    slu_loop_stop(world->worker.loop);
+    slu_worker_end(&world->worker);
+    DONE(SLU_JOURNAL_NONE,
+         slu_journal_get(world->gateway.journal, SLU_STR("none"), SLU_STR_NONE, CALL));
+    slu_worker_done(&world->worker);
+    memset(&world->worker, 0, sizeof(world->worker));
+    assert_true(slu_worker_init(&world->worker, &world->gateway, 0, &fault));
+}
+
+/* From here on it recovers. */
+static void recover(struct world *world)
+{
+    assert_true(slu_worker_start(&world->worker));
+}
+
+static int begin(void **state)
+{
     struct journal_world *both;
-    struct world *world;
 
     journal_world_start(state);
     both = *state;
-    world = &both->world;
     memset(&now, 0, sizeof(now));
     script_start(&now.script, answer, NULL);
-    world_point(world, world_target(world, "net"), now.script.peer->port);
-    world_end_worker(world);
-    assert_true(slu_worker_init(&world->worker, &world->gateway, 0, &fault));
-    assert_true(slu_worker_start(&world->worker));
+    world_point(&both->world, world_target(&both->world, "net"), now.script.peer->port);
+    begin_anew(&both->world);
     return 0;
 }
 
@@ -149,14 +178,27 @@ static int end(void **state)
     return journal_world_stop(state);
 }
 
+/* What is running is another process's, which is dead, or alive. */
+static void disown_all(struct world *world, bool dead)
+{
+    struct journal_world *both = (struct journal_world *)world;
+    sqlite3 *db;
+    const char *sql = dead ? "UPDATE operations SET owner = 'dead' WHERE state = 'running'"
+                           : "UPDATE operations SET owner = 'alive' WHERE state = 'running';"
+                             "INSERT INTO owners VALUES ('alive', 9000000000000)";
+
+    assert_int_equal(sqlite3_open(both->place.store, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 5000);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
 /* A write that another process has begun and not settled. */
 static struct slu_str left_behind(struct world *world, struct slu_record some)
 {
     static uint64_t number;
     struct id id = id_of(77, ++number);
     struct slu_record record = some;
-    struct journal_world *both = (struct journal_world *)world;
-    sqlite3 *db;
 
     record.id = slu_arena_str(&world->arena, slu_str_of(id.text));
     record.caller = SLU_STR("portal");
@@ -168,30 +210,8 @@ static struct slu_str left_behind(struct world *world, struct slu_record some)
     record.attempts = 1;
     record.created_ms = slu_clock_real_ms() - 500;
     DONE(SLU_JOURNAL_DONE, slu_journal_begin(world->gateway.journal, &record, CALL));
-    assert_int_equal(sqlite3_open(both->place.store, &db), SQLITE_OK);
-    sqlite3_busy_timeout(db, 5000);
-    assert_int_equal(sqlite3_exec(db,
-                                  "UPDATE operations SET owner = 'gone' WHERE state = 'running' "
-                                  "AND created_ms = updated_ms",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
-    sqlite3_close(db);
+    disown_all(world, true);
     return record.id;
-}
-
-static void begin_recovery(void *argument)
-{
-    struct slu_worker *worker = argument;
-
-    slu_recovery_end(worker);
-    slu_recovery_free(worker);
-    slu_must(slu_recovery_begin(worker));
-}
-
-/* The next claim is now. */
-static void recover(struct world *world)
-{
-    world_on_loop(world, begin_recovery, &world->worker);
 }
 
 /* Waits for its end, without asking the worker. */
@@ -221,7 +241,7 @@ static struct slu_value *end_of(struct world *world, struct slu_str id)
     return told(world, talk_once(world, PORTAL_KEY, path, "", NULL), 200);
 }
 
-static inline bool says(const struct slu_value *document, const char *words)
+static bool says(const struct slu_value *document, const char *words)
 {
     struct slu_str detail = text_of(slu_value_find(document, SLU_STR("error")), "detail");
 
@@ -267,19 +287,317 @@ static void a_create_is_found(void **state)
     CALLED("GET " NET_PATH);
 }
 
+#define ONE    NET_FLOW_LOGS "/" OLD_UUID
+#define ONE_AT NET_PATH "/" OLD_UUID
+#define NEW_AT NET_PATH "/" NEW_UUID
+
+static void a_create_that_did_nothing(void **state)
+{
+    struct world *world = *state;
+    struct slu_str id = left_behind(world, (struct slu_record){.key = SLU_STR("k")});
+    struct slu_value *document;
+
+    now.rows[0] = (struct row){.id = OLD_UUID, .old = true}; /* another one, as it is */
+    recover(world);
+    document = end_of(world, id);
+    assert_str(text_of(document, "status"), "failed");
+    assert_true(says(document, "had no effect"));
+    CALLED("GET " NET_PATH);
+    told(world, create_with(world, "\"k\"", net_flow_log), 201); /* the key is free */
+}
+
+/* Deletes and changes */
+
+static struct slu_record of_one(const char *operation, const char *method, const char *request)
+{
+    return (struct slu_record){.operation = slu_str_of(operation),
+                               .scope = slu_str_of(method),
+                               .flow_log_id = SLU_STR(OLD_UUID),
+                               .key = SLU_STR("k"),
+                               .request = slu_str_of(request)};
+}
+
+static struct slu_record a_delete(void)
+{
+    return of_one("delete", "DELETE " ONE, "null");
+}
+
+static struct slu_record a_change(const char *patch)
+{
+    return of_one("update", "PATCH " ONE, patch);
+}
+
+static void a_delete_is_seen_late(void **state)
+{
+    struct world *world = *state;
+    struct slu_value *document;
+    struct slu_str id = left_behind(world, a_delete());
+
+    now.rows[0] = (struct row){.id = OLD_UUID, .old = true, .hides = 3};
+    recover(world);
+    document = end_of(world, id);
+    assert_str(text_of(document, "status"), "succeeded");
+    assert_int_equal(number_of(document, "http_status"), 204);
+    assert_int_equal(now.looks, 3);
+    CALLED("GET " ONE_AT);
+}
+
+static void a_delete_that_did_nothing(void **state)
+{
+    struct world *world = *state;
+    struct slu_value *document;
+    struct slu_str id = left_behind(world, a_delete());
+    uint64_t began = slu_clock_mono_us();
+
+    now.rows[0] = (struct row){.id = OLD_UUID, .old = true};
+    recover(world);
+    document = end_of(world, id);
+    assert_str(text_of(document, "status"), "failed");
+    assert_true(says(document, "send it again"));
+    assert_true(slu_clock_mono_us() - began >= 2000000); /* what the table says it may take */
+    CALLED("GET " ONE_AT);
+}
+
+static void a_change_is_seen_late(void **state)
+{
+    struct world *world = *state;
+    struct slu_value *document;
+    struct slu_str id = left_behind(world, a_change("{\"name\":\"changed\",\"enabled\":false}"));
+
+    now.rows[0] = (struct row){.id = OLD_UUID, .old = true, .hides = 3};
+    now.rows[1] = (struct row){.id = OLD_UUID, .name = "changed", .off = true, .shows = 3};
+    recover(world);
+    document = end_of(world, id);
+    assert_str(text_of(document, "status"), "succeeded");
+    assert_str(text_of(slu_value_find(document, SLU_STR("flow_log")), "name"), "changed");
+    assert_int_equal(now.looks, 3);
+    CALLED("GET " ONE_AT);
+}
+
+/* A part of it holds: what is missing is sent by whoever asked for it. */
+static void a_change_that_is_half_done(void **state)
+{
+    struct world *world = *state;
+    struct slu_value *document;
+    struct slu_str id = left_behind(world, a_change("{\"name\":\"changed\",\"enabled\":false}"));
+
+    now.rows[0] = (struct row){.id = OLD_UUID, .name = "changed"};
+    recover(world);
+    document = end_of(world, id);
+    assert_str(text_of(document, "status"), "failed");
+    assert_true(says(document, "not wholly"));
+    CALLED("GET " ONE_AT);
+}
+
+/* What the target cannot carry was never asked of it, and is not waited for. */
+static void a_lenient_change(void **state)
+{
+    struct world *world = *state;
+    struct slu_record record = a_change("{\"name\":\"changed\",\"tags\":{\"a\":\"b\"}}");
+    struct slu_value *document;
+    struct slu_str id;
+
+    record.wishes = SLU_STR("{\"lenient\":true,\"replace\":false}");
+    now.rows[0] = (struct row){.id = OLD_UUID, .name = "changed"};
+    id = left_behind(world, record);
+    recover(world);
+    document = end_of(world, id);
+    assert_str(text_of(document, "status"), "succeeded");
+}
+
+static void a_change_that_cannot_be_read(void **state)
+{
+    struct world *world = *state;
+    struct slu_value *document;
+    struct slu_str id = left_behind(world, a_change("{"));
+
+    recover(world);
+    document = end_of(world, id);
+    assert_str(text_of(document, "status"), "unknown");
+    assert_true(says(document, "look on the cloud"));
+    assert_int_equal(now.script.count, 0);
+}
+
+/* Replacements */
+
+static struct slu_record a_replacement(const char *parts)
+{
+    struct slu_record record = a_change("{\"traffic_type\":\"all\"}");
+
+    record.wishes = SLU_STR("{\"lenient\":false,\"replace\":true}");
+    if (parts)
+        record.parts = slu_str_of(parts);
+    return record;
+}
+
+#define MADE "[{\"target\":\"net\",\"made\":\"" NEW_UUID "\"}]"
+
+/* The flow log there was, as young as what replaces it, and that one. */
+static void both_stand(void)
+{
+    now.rows[0] = (struct row){.id = OLD_UUID};
+    now.rows[1] = (struct row){.id = NEW_UUID, .traffic = "all"};
+}
+
+static void is_replaced(struct world *world, struct slu_str id)
+{
+    struct slu_value *document = end_of(world, id), *flow_log;
+
+    assert_str(text_of(document, "status"), "succeeded");
+    assert_int_equal(number_of(document, "http_status"), 200);
+    flow_log = slu_value_find(document, SLU_STR("flow_log"));
+    assert_str(text_of(flow_log, "id"), NEW_UUID);
+    assert_str(text_of(flow_log, "replaced"), OLD_UUID);
+    assert_str(text_of(document, "flow_log_id"), NEW_UUID);
+    assert_null(now.rows[0].id);
+    assert_non_null(now.rows[1].id);
+}
+
+static void a_replacement_is_finished(void **state)
+{
+    struct world *world = *state;
+    struct slu_str id = left_behind(world, a_replacement(NULL));
+
+    both_stand();
+    recover(world);
+    is_replaced(world, id);
+    CALLED("GET " ONE_AT, "GET " NET_PATH, "DELETE " ONE_AT);
+}
+
+static void a_noted_replacement_is_finished(void **state)
+{
+    struct world *world = *state;
+    struct slu_str id = left_behind(world, a_replacement(MADE));
+
+    both_stand();
+    recover(world);
+    is_replaced(world, id);
+    CALLED("GET " NEW_AT, "DELETE " ONE_AT);
+}
+
+static void a_replacement_was_finished(void **state)
+{
+    struct world *world = *state;
+    struct slu_str id = left_behind(world, a_replacement(MADE));
+
+    both_stand();
+    now.rows[0].id = NULL;
+    recover(world);
+    is_replaced(world, id);
+}
+
+static void a_replacement_that_did_nothing(void **state)
+{
+    struct world *world = *state;
+    struct slu_str id = left_behind(world, a_replacement(NULL));
+    struct slu_value *document;
+
+    now.rows[0] = (struct row){.id = OLD_UUID};
+    recover(world);
+    document = end_of(world, id);
+    assert_str(text_of(document, "status"), "failed");
+    assert_true(says(document, "had no effect"));
+    assert_non_null(now.rows[0].id);
+    CALLED("GET " ONE_AT, "GET " NET_PATH);
+}
+
+/* Somebody else has removed it: nobody can say what replaced it. */
+static void what_was_to_be_replaced_is_gone(void **state)
+{
+    struct world *world = *state;
+    struct slu_str id = left_behind(world, a_replacement(NULL));
+    struct slu_value *document;
+
+    recover(world);
+    document = end_of(world, id);
+    assert_str(text_of(document, "status"), "unknown");
+    assert_true(says(document, "in its place"));
+}
+
+static void what_replaced_it_is_gone(void **state)
+{
+    struct world *world = *state;
+    struct slu_str id = left_behind(world, a_replacement(MADE));
+    struct slu_value *document;
+
+    now.rows[0] = (struct row){.id = OLD_UUID};
+    recover(world);
+    document = end_of(world, id);
+    assert_str(text_of(document, "status"), "failed");
+    assert_true(says(document, "was made in place of " OLD_UUID));
+    assert_non_null(now.rows[0].id); /* nothing stands in its place */
+    CALLED("GET " NEW_AT);
+}
+
+static void the_old_one_stays(void **state)
+{
+    struct world *world = *state;
+    struct slu_str id = left_behind(world, a_replacement(MADE));
+    struct slu_value *document;
+
+    both_stand();
+    now.write_status = 403;
+    recover(world);
+    document = end_of(world, id);
+    assert_str(text_of(document, "status"), "failed");
+    assert_true(says(document, "was made in place of " OLD_UUID));
+}
+
+/* The note is in the journal before the old one is removed. */
+static void a_replacement_is_noted(void **state)
+{
+    struct world *world = *state;
+    static struct answer answer;
+    struct slu_journal_filter all = {.caller = SLU_STR("portal"), .most = 1};
+    struct slu_journal_reply *reply;
+    int fd = dial(world, FRONT_REST);
+
+    recover(world);
+    now.rows[0] = (struct row){.id = OLD_UUID};
+    now.holds_deletes = true;
+    say_method(fd, "PATCH", ONE "?replace=true", "", "{\"traffic_type\":\"all\"}");
+    assert_true(reaches(&now.deletes, 1));
+    reply = DO(SLU_JOURNAL_DONE, slu_journal_list(world->gateway.journal, &all, CALL));
+    assert_str(reply->records[0].parts, MADE);
+    assert_str(reply->records[0].wishes, "{\"lenient\":false,\"replace\":true}");
+    assert_int_equal(reply->records[0].state, SLU_RECORD_RUNNING);
+    slu_journal_reply_free(reply);
+    now.holds_deletes = false;
+    assert_true(hear(fd, &answer));
+    assert_str(text_of(told(world, &answer, 200), "replaced"), OLD_UUID);
+    close(fd);
+}
+
+/* Another gateway has claimed the write meanwhile: this one removes nothing. */
+static void a_replacement_that_is_not_ours_any_more(void **state)
+{
+    struct world *world = *state;
+    static struct answer answer;
+    int fd = dial(world, FRONT_REST);
+
+    recover(world);
+    now.rows[0] = (struct row){.id = OLD_UUID};
+    now.holds_creates = true;
+    say_method(fd, "PATCH", ONE "?replace=true", "", "{\"traffic_type\":\"all\"}");
+    assert_true(reaches(&now.creates, 1));
+    disown_all(world, false);
+    now.holds_creates = false;
+    assert_true(hear(fd, &answer));
+    assert_true(strstr(answer.text, "which stands too") && strstr(answer.text, "taken the write"));
+    assert_int_equal(answer.status, 503);
+    assert_non_null(now.rows[0].id);
+    close(fd);
+}
+
 /* Every allocation */
 
 struct failing {
-    struct slu_worker *worker;
     unsigned long at, asked;
 };
 
 static void begin_failing(void *argument)
 {
-    struct failing *failing = argument;
-
-    begin_recovery(failing->worker);
-    slu_mem_fail_at(failing->at);
+    slu_mem_fail_at(((struct failing *)argument)->at);
 }
 
 static void end_failing(void *argument)
@@ -291,11 +609,13 @@ static void end_failing(void *argument)
  * nothing is sent twice, and what could not be looked at is told as unknown. */
 static bool recovers(struct world *world, unsigned long n)
 {
-    struct failing failing = {&world->worker, n, 0};
+    struct failing failing = {n, 0};
     struct slu_str id = left_behind(world, (struct slu_record){0});
     enum slu_record_state state;
 
-    world_on_loop(world, begin_failing, &failing);
+    begin_anew(world);
+    assert_true(slu_loop_post(world->worker.loop, begin_failing, &failing));
+    recover(world);
     state = state_of(world, id);
     world_on_loop(world, end_failing, &failing);
     if (state != SLU_RECORD_SUCCEEDED && state != SLU_RECORD_UNKNOWN)
@@ -322,6 +642,22 @@ int main(void)
 #define IN_A_CRASHED_WORLD(test) cmocka_unit_test_setup_teardown(test, begin, end)
     const struct CMUnitTest tests[] = {
         IN_A_CRASHED_WORLD(a_create_is_found),
+        IN_A_CRASHED_WORLD(a_create_that_did_nothing),
+        IN_A_CRASHED_WORLD(a_delete_is_seen_late),
+        IN_A_CRASHED_WORLD(a_delete_that_did_nothing),
+        IN_A_CRASHED_WORLD(a_change_is_seen_late),
+        IN_A_CRASHED_WORLD(a_change_that_is_half_done),
+        IN_A_CRASHED_WORLD(a_lenient_change),
+        IN_A_CRASHED_WORLD(a_change_that_cannot_be_read),
+        IN_A_CRASHED_WORLD(a_replacement_is_finished),
+        IN_A_CRASHED_WORLD(a_noted_replacement_is_finished),
+        IN_A_CRASHED_WORLD(a_replacement_was_finished),
+        IN_A_CRASHED_WORLD(a_replacement_that_did_nothing),
+        IN_A_CRASHED_WORLD(what_was_to_be_replaced_is_gone),
+        IN_A_CRASHED_WORLD(what_replaced_it_is_gone),
+        IN_A_CRASHED_WORLD(the_old_one_stays),
+        IN_A_CRASHED_WORLD(a_replacement_is_noted),
+        IN_A_CRASHED_WORLD(a_replacement_that_is_not_ours_any_more),
         IN_A_CRASHED_WORLD(every_allocation_fails),
     };
 
