@@ -322,7 +322,9 @@ static bool remember_native(struct slu_exchange *x)
 
 static enum slu_step begin(struct slu_exchange *x)
 {
+    struct slu_journal *journal = x->station->worker->gateway->journal;
     struct slu_record record;
+    struct slu_fault why = {0};
 
     if (!try_create(x))
         return slu_exchange_fail(x, SLU_FAULT_INTERNAL, "", "the flow log cannot be sent");
@@ -332,13 +334,12 @@ static enum slu_step begin(struct slu_exchange *x)
     x->letter = letter_new(x, true);
     if (x->arena->failed || !x->letter || !set_patience(x, WAIT_MS))
         return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
-    if (!slu_journal_begin(x->station->worker->gateway->journal, &record, slu_record_answered,
-                           x->letter, &x->fault)) {
-        slu_mem_free(x->letter);
-        x->letter = NULL;
-        return slu_exchange_fail(x, SLU_FAULT_UNAVAILABLE, "", "the write cannot be recorded");
-    }
-    return STEP_WAIT;
+    if (slu_journal_begin(journal, &record, slu_record_answered, x->letter, &why))
+        return STEP_WAIT;
+    slu_mem_free(x->letter);
+    x->letter = NULL;
+    return slu_exchange_fail(x, why.kind, "",
+                             "the write cannot be recorded, so nothing was sent: %s", why.words);
 }
 
 /* The first answer again, or why not. */

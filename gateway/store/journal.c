@@ -25,7 +25,7 @@ enum {
     OWNER_KEPT_MS = 60000, /* a lease that has ended longer ago is no use to anybody */
     RETRY_FIRST_US = 50000,
     RETRY_LAST_US = 2000000,
-    STALLED_MS = 5000, /* a transaction that takes longer is told as a stalled disk */
+    STALLED_MS = 5000, /* an engine that takes longer is told as a stalled disk */
 };
 
 /* What the thread does by itself; the commands are made with the journal and used again. */
@@ -52,7 +52,8 @@ struct slu_journal {
     struct slu_fault last;
 
     atomic_bool writable, readable;
-    atomic_uint_fast64_t commits, writes, reads, largest, failures, pruned, queued, began_us;
+    atomic_uint_fast64_t commits, writes, reads, largest, failures, pruned, queued;
+    atomic_uint_fast64_t began_us; /* when the engine was called; 0: it has come back */
 
     /* the thread's own */
     void *state;     /* of the engine, when it is open */
@@ -198,8 +199,10 @@ static void open_engine(struct slu_journal *journal)
     struct slu_fault fault = {.kind = SLU_FAULT_NONE};
 
     close_engine(journal);
+    atomic_store(&journal->began_us, slu_clock_mono_us());
     journal->complete =
         journal->engine->open(&journal->options, journal->migrations, &journal->state, &fault);
+    atomic_store(&journal->began_us, 0);
     atomic_store(&journal->readable, journal->state != NULL);
     journal->tried = true;
     if (!journal->complete) {
@@ -609,6 +612,26 @@ static void enqueue(struct slu_journal *journal, struct slu_store_command *comma
         pthread_cond_signal(&journal->wake);
 }
 
+/* How long the engine has been at what it does now. */
+static int64_t busy_ms(struct slu_journal *journal)
+{
+    uint64_t began_us = atomic_load(&journal->began_us), now_us = slu_clock_mono_us();
+
+    return began_us && now_us > began_us ? (int64_t)((now_us - began_us) / 1000) : 0;
+}
+
+/* False, with a fault, while the engine does not come back. */
+static bool is_moving(struct slu_journal *journal, struct slu_fault *fault)
+{
+    int64_t ms = busy_ms(journal);
+
+    return ms < STALLED_MS ||
+           slu_fault_set(fault, SLU_FAULT_UNAVAILABLE, journal->engine->name,
+                         "what the journal does has taken %lld ms and is not over: its disk or its "
+                         "server does not answer",
+                         (long long)ms);
+}
+
 /* Into the queue, unless it is full: what begins or reads finds it full earlier than what tells the
  * end of something. */
 static bool hand_over(struct slu_journal *journal, struct slu_store_command *command,
@@ -618,6 +641,10 @@ static bool hand_over(struct slu_journal *journal, struct slu_store_command *com
 
     if (!command)
         return false;
+    if (slu_store_verbs[command->verb].wait == SLU_STORE_AT_ONCE && !is_moving(journal, fault)) {
+        slu_store_command_free(command);
+        return false;
+    }
     if (slu_store_verbs[command->verb].wait != SLU_STORE_AT_ONCE)
         most *= 2;
     if (atomic_fetch_add_explicit(&journal->queued, 1, memory_order_relaxed) >= most) {
@@ -702,18 +729,9 @@ bool slu_journal_unlock(struct slu_journal *journal, struct slu_str name, struct
     return hand_over(journal, slu_store_unlock(name, holder, fault), done, user, fault);
 }
 
-static bool tell_stalled(struct slu_journal_health *health, const struct slu_journal *journal)
-{
-    health->fault = (struct slu_fault){.kind = SLU_FAULT_NONE};
-    return slu_fault_set(&health->fault, SLU_FAULT_UNAVAILABLE, journal->engine->name,
-                         "a transaction of the journal has taken %lld ms and is not over: its disk "
-                         "or its server does not answer",
-                         (long long)health->stalled_ms);
-}
-
 void slu_journal_health(struct slu_journal *journal, struct slu_journal_health *ret_health)
 {
-    uint64_t began_us = atomic_load(&journal->began_us), now_us = slu_clock_mono_us();
+    struct slu_fault stalled = {.kind = SLU_FAULT_NONE};
 
     pthread_mutex_lock(&journal->lock);
     *ret_health = (struct slu_journal_health){.fault = journal->last};
@@ -727,8 +745,9 @@ void slu_journal_health(struct slu_journal *journal, struct slu_journal_health *
     ret_health->failures = atomic_load(&journal->failures);
     ret_health->pruned = atomic_load(&journal->pruned);
     ret_health->queued = atomic_load(&journal->queued);
-    ret_health->stalled_ms =
-        began_us && now_us > began_us ? (int64_t)((now_us - began_us) / 1000) : 0;
-    if (ret_health->stalled_ms >= STALLED_MS)
-        ret_health->writable = tell_stalled(ret_health, journal);
+    ret_health->stalled_ms = busy_ms(journal);
+    if (!is_moving(journal, &stalled)) {
+        ret_health->writable = false;
+        ret_health->fault = stalled;
+    }
 }

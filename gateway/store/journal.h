@@ -12,7 +12,9 @@
  * When the store cannot be written, slu_journal_begin and slu_journal_lock fail at once; notes and
  * claims wait a little (`patience_ms`) for it to come back; what tells the end of something
  * (settle, unlock) waits until it is recorded or the journal is closed. Reads go on as long as the
- * engine can. The thread tries again by itself, for ever.
+ * engine can. The thread tries again by itself, for ever. While the engine does not come back (a
+ * stalled disk), what is under way and what was queued waits with it; after five seconds begins,
+ * locks and reads are not taken any more.
  *
  * Who owns what: each process has an owner's name, drawn when the journal is made, and a lease in
  * the store, which the store thread renews. A record belongs to the owner that began or claimed it;
@@ -112,7 +114,8 @@ struct slu_str slu_journal_owner(const struct slu_journal *journal);
 
 /*
  * The commands. Each answers false, with a fault and without ever calling `done`, when the queue is
- * full (503 with a time to wait), when a text is not valid, or on no memory.
+ * full or the engine does not come back (503 with a time to wait), when a text is not valid, or on
+ * no memory.
  */
 
 /* Records a new operation as running and ours. EXISTS when the same caller, scope and key are bound
@@ -181,7 +184,7 @@ struct slu_journal_health {
     uint64_t failures;  /* transactions that the engine did not take, and failed openings */
     uint64_t pruned;    /* operations */
     uint64_t queued;    /* now */
-    int64_t stalled_ms; /* how long the present transaction takes already */
+    int64_t stalled_ms; /* how long the present transaction, or opening, takes already */
 };
 void slu_journal_health(struct slu_journal *journal, struct slu_journal_health *ret_health);
 

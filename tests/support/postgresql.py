@@ -1,5 +1,6 @@
 """A PostgreSQL server of the test's own: a temporary cluster under an unprivileged user, a socket in
 its directory, no TCP. The package postgresql brings the programs."""
+import contextlib
 import glob
 import os
 import shutil
@@ -63,6 +64,23 @@ class Postgresql:
             self.process.send_signal(how)
             self.process.wait(30)
         self.process = None
+
+    def _signal_all(self, what):
+        for pid in (self.process.pid, *self._children()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, what)
+
+    def _children(self):
+        task = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        with open(task, encoding="ascii") as file:
+            return [int(pid) for pid in file.read().split()]
+
+    def freeze(self):
+        """It keeps its connections and answers nothing."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self):
+        self._signal_all(signal.SIGCONT)
 
     def done(self):
         self.stop()

@@ -1,0 +1,249 @@
+"""Bad weather around the gateway: a store whose disk hangs or whose server stands still, and clocks
+that are wrong or jump."""
+import contextlib
+import threading
+import time
+import types
+import uuid
+
+from bodies import but, problem
+from cloud import Cloud
+from gateway import CLOUD_KEYS, Gateway, target
+from postgresql import Postgresql
+from weather import Weather
+
+MEMCHECK = False
+PATIENCE = 5.0  # how long a write waits for the store
+LOGS = "/v1/targets/%s/flow-logs"
+
+
+@contextlib.contextmanager
+def world(binary):
+    server = Postgresql("weather-store-77aa0c")
+    try:
+        yield types.SimpleNamespace(binary=binary, server=server)
+    finally:
+        server.done()
+
+
+class Place:
+    """A gateway with a store, its cloud, and the weather there."""
+
+    def __init__(self, world, store=None, stalled=False, clock=0, **more):
+        self.binary, self.cloud, self.weather = world.binary, Cloud(CLOUD_KEYS), Weather()
+        self.weather.set_clock(clock)
+        if stalled:
+            self.weather.stall()
+        targets = {"net": target("otc-vpc", self.cloud.url, **{"timeout_ms": 9000,
+                                                               "total_timeout_ms": 20000, **more}),
+                   "memory": {"dialect": "memory", "settle_ms": 0}}
+        self.gateway = Gateway(world.binary, targets, env=self.weather.env,
+                               store=store or self.weather.store)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.weather.stall_file.unlink(missing_ok=True)
+        try:
+            self.gateway.done()
+        finally:
+            self.cloud.stop()
+            self.weather.done()
+
+    def create(self, body, key=None, name="net", **more):
+        headers = {"Idempotency-Key": f'"{key}"'} if key else {}
+        return self.gateway.create(name, body, headers=headers, **more)
+
+    def until_ready(self):
+        comes_true(lambda: self.gateway.admin("/readyz").status == 200, "ready", 30)
+
+    def there(self, body):
+        """How many of this the cloud has."""
+        return len([log for log in self.cloud.systems.networks.values()
+                    if log["resource_id"] == body["resource_id"]])
+
+    def sent(self, body):
+        return len([request for request in self.cloud.writes()
+                    if request.json()["flow_log"]["resource_id"] == body["resource_id"]])
+
+    def goes_on(self):
+        """What needs no store is answered as ever."""
+        for ask in (lambda: self.gateway.call("GET", LOGS % "net"),
+                    lambda: self.gateway.call("GET", LOGS % "memory"),
+                    lambda: self.gateway.admin("/healthz"), lambda: self.gateway.admin("/metrics")):
+            answer = ask()
+            assert answer.status == 200 and answer.took < 1.0 * self.binary.slow, repr(answer)
+
+    def told(self):
+        """How often its log says that the store failed, and that it is back."""
+        text = self.gateway.err.read_text()
+        return text.count("the store cannot be written"), text.count("can be written again")
+
+
+class Later:
+    """A request on a thread of its own."""
+
+    def __init__(self, ask):
+        self.answer, self.trouble = None, None
+        self.thread = threading.Thread(target=self._run, args=(ask,))
+        self.thread.start()
+
+    def _run(self, ask):
+        try:
+            self.answer = ask()
+        except Exception as trouble:  # told where the answer is wanted
+            self.trouble = trouble
+
+    def is_over(self):
+        return not self.thread.is_alive()
+
+    def get(self):
+        self.thread.join()
+        if self.trouble:
+            raise self.trouble
+        return self.answer
+
+
+def comes_true(question, what, seconds=10):
+    end = time.monotonic() + seconds
+    while not question():
+        assert time.monotonic() < end, f"never: {what}"
+        time.sleep(0.02)
+
+
+def fresh():
+    return but("net", resource_id=str(uuid.uuid4()))
+
+
+def refused(answer, most):
+    """Nothing was sent, and it may be tried again."""
+    told = problem(answer, 503, "unavailable")
+    assert told["retryable"] is True and int(answer.headers["retry-after"]) >= 1, repr(answer)
+    assert "nothing was sent" in told["detail"], told
+    assert answer.took < most, f"took {answer.took:.2f} s"
+
+
+def first_again(first, again):
+    assert (again.status, again.body) == (first.status, first.body), f"{first!r}\n{again!r}"
+    assert again.headers.get("idempotent-replayed") == "true", repr(again)
+
+
+def succeeds(place, body, key):
+    """The same again until it is done: what was given up is settled a moment later."""
+    def done():
+        done.answer = place.create(body, key)
+        assert done.answer.status in (201, 409, 503), repr(done.answer)
+        return done.answer.status == 201
+    comes_true(done, "the write succeeds")
+    return done.answer
+
+
+# ---------------------------------------------------------------------------- the store's disk
+
+def case_a_stalled_store(world):
+    """All three take their time, so they take it together."""
+    parts = {"disk": Later(lambda: stalled_while_it_runs(world)),
+             "disk, at the start": Later(lambda: stalled_at_the_start(world)),
+             "server": Later(lambda: server_stands_still(world))}
+    for label, part in parts.items():
+        yield label, part.get
+
+
+def stalled_while_it_runs(world):
+    with Place(world) as place:
+        place.until_ready()
+        kept, ended, begun = fresh(), fresh(), fresh()
+        first = place.create(kept, "kept")
+        assert first.status == 201, repr(first)
+        place.cloud.delay = 0.3
+        end = Later(lambda: place.create(ended, "ended"))
+        comes_true(lambda: place.sent(ended), "the cloud has the write")
+        stalls(place, end, ended, begun)
+        place.weather.move()
+        place.until_ready()
+        first_again(first, place.create(kept, "kept"))
+        first_again(end.get(), place.create(ended, "ended"))
+        succeeds(place, begun, "begun")
+        for body in (kept, ended, begun):
+            assert (place.there(body), place.sent(body)) == (1, 1), body
+        comes_true(lambda: place.told() == (1, 1), "told once that it failed and is back")
+
+
+def stalls(place, end, ended, begun):
+    """The disk hangs while one write is at the cloud, and then others come."""
+    place.weather.stall()
+    place.cloud.delay = 0.0
+    begin = Later(lambda: place.create(begun, "begun"))
+    comes_true(lambda: b"\nsluice_journal_queued 0\n" not in place.gateway.admin("/metrics").body,
+               "it is with the store")
+    look = Later(lambda: place.gateway.call("GET", "/v1/operations"))
+    rounds = 0
+    while not (end.is_over() and begin.is_over() and look.is_over()):
+        place.goes_on()
+        rounds += 1
+        time.sleep(0.1)
+    assert rounds >= 10, f"{rounds} rounds of reads beside the writes that wait"
+    assert end.get().status == 201, f"the cloud has done it: {end.get()!r}"
+    assert end.get().took < PATIENCE + 2.0 * place.binary.slow, end.get().took
+    refused(begin.get(), PATIENCE + 1.0 * place.binary.slow)
+    problem(look.get(), 503, "unavailable")
+    is_known_to_hang(place)
+    for body, key in ((begun, "begun"), (ended, "ended"), (fresh(), None)):
+        refused(place.create(body, key), 1.0 * place.binary.slow)
+    told = place.gateway.call("GET", "/v1/operations")
+    problem(told, 503, "unavailable")
+    assert told.took < 1.0 * place.binary.slow, told.took
+    place.goes_on()
+    assert (place.sent(begun), place.sent(ended)) == (0, 1), place.cloud.requests
+
+
+def is_known_to_hang(place):
+    comes_true(lambda: place.gateway.admin("/readyz").status == 503, "not ready")
+    ready = place.gateway.admin("/readyz").json()
+    assert ready["status"] == "store_not_writable" and "does not answer" in ready["detail"], ready
+    assert b"\nsluice_journal_writable 0\n" in place.gateway.admin("/metrics").body
+
+
+def stalled_at_the_start(world):
+    with Place(world, stalled=True) as place:
+        body = fresh()
+        begin = Later(lambda: place.create(body, "early"))
+        while not begin.is_over():
+            place.goes_on()
+            time.sleep(0.1)
+        refused(begin.get(), PATIENCE + 1.0 * place.binary.slow)
+        is_known_to_hang(place)
+        refused(place.create(body, "early"), 1.0 * place.binary.slow)
+        assert not place.cloud.writes()
+        place.weather.move()
+        place.until_ready()
+        succeeds(place, body, "early")
+        assert (place.there(body), place.sent(body)) == (1, 1)
+
+
+def server_stands_still(world):
+    with Place(world, store={"postgresql": world.server.string()}) as place:
+        place.until_ready()
+        ended, begun = fresh(), fresh()
+        place.cloud.delay = 0.3
+        end = Later(lambda: place.create(ended, "ended"))
+        comes_true(lambda: place.sent(ended), "the cloud has the write")
+        world.server.freeze()
+        try:
+            place.cloud.delay = 0.0
+            begin = Later(lambda: place.create(begun, "begun"))
+            while not (end.is_over() and begin.is_over()):
+                place.goes_on()
+                time.sleep(0.1)
+            assert end.get().status == 201, repr(end.get())
+            refused(begin.get(), PATIENCE + 1.0 * place.binary.slow)
+            is_known_to_hang(place)
+            refused(place.create(begun, "begun"), 1.0 * place.binary.slow)
+        finally:
+            world.server.thaw()
+        place.until_ready()
+        first_again(end.get(), place.create(ended, "ended"))
+        succeeds(place, begun, "begun")
+        for body in (ended, begun):
+            assert (place.there(body), place.sent(body)) == (1, 1), body
