@@ -1,6 +1,7 @@
 """Bad weather around the gateway: a store whose disk hangs or whose server stands still, and clocks
 that are wrong or jump."""
 import contextlib
+import signal
 import threading
 import time
 import types
@@ -244,6 +245,40 @@ def server_stands_still(world):
             world.server.thaw()
         place.until_ready()
         first_again(end.get(), place.create(ended, "ended"))
+        succeeds(place, begun, "begun")
+        for body in (ended, begun):
+            assert (place.there(body), place.sent(body)) == (1, 1), body
+
+
+def case_ended_while_the_disk_hangs(world):
+    """By a signal, or by two of them for those who cannot wait, or killed: what was sent is found
+    again; what was not is sent by its repetition."""
+    for label, signals in (("in order", [signal.SIGTERM]), ("at once", [signal.SIGTERM] * 2),
+                           ("killed", [signal.SIGKILL])):
+        yield label, lambda s=signals: ended_while_it_hangs(world, s)
+
+
+def ended_while_it_hangs(world, signals):
+    with Place(world) as place:
+        place.until_ready()
+        ended, begun = fresh(), fresh()
+        place.cloud.delay = 0.3
+        Later(lambda: place.create(ended, "ended"))
+        comes_true(lambda: place.sent(ended), "the cloud has the write")
+        place.weather.stall()
+        Later(lambda: place.create(begun, "begun"))
+        comes_true(lambda: place.there(ended), "the cloud has done it")
+        time.sleep(0.2)  # its end is handed over, and so is the other's beginning
+        for what in signals:
+            place.gateway.process.send_signal(what)
+            time.sleep(0.2)
+        place.weather.move()
+        place.cloud.delay = 0.0
+        if signal.SIGKILL not in signals:
+            place.gateway.stop()
+        place.gateway.restart(kill=True)
+        place.until_ready()
+        succeeds(place, ended, "ended")
         succeeds(place, begun, "begun")
         for body in (ended, begun):
             assert (place.there(body), place.sent(body)) == (1, 1), body
