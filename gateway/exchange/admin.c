@@ -93,7 +93,7 @@ static void readyz(struct slu_talk *talk, struct slu_gateway *gateway)
 static void metrics(struct slu_talk *talk, struct slu_gateway *gateway)
 {
     struct slu_journal_health health;
-    struct slu_gauges gauges = {0};
+    struct slu_gauges gauges = {.guards = gateway->guards};
     struct slu_buf text;
 
     if (gateway->journal) {

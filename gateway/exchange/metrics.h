@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/fault.h"
+#include "cloud/guards.h"
 #include "model/operation.h"
 #include "store/journal.h"
 
@@ -46,6 +47,7 @@ _Atomic uint64_t *slu_metrics_reloads(struct slu_metrics *metrics, bool good);
 struct slu_gauges {
     uint64_t in_flight, connections;
     const struct slu_journal_health *journal; /* NULL: none is kept */
+    struct slu_guards *guards;                /* of the targets */
 };
 void slu_metrics_write(const struct slu_metrics *metrics, const struct slu_gauges *gauges,
                        struct slu_buf *out);

@@ -11,7 +11,9 @@ static void writes_what_was_counted(void **state)
     struct slu_slot *slot = slu_metrics_slot(metrics, SLU_STR("otc"));
     struct slu_journal_health health = {
         .writable = true, .commits = 5, .writes = 21, .reads = 4, .largest = 9, .failures = 2};
-    struct slu_gauges gauges = {.in_flight = 3, .connections = 7, .journal = &health};
+    slu_auto(slu_guards) *guards = slu_guards_new();
+    struct slu_gauges gauges = {
+        .in_flight = 3, .connections = 7, .journal = &health, .guards = guards};
     struct slu_buf text;
 
     (void)state;
@@ -37,6 +39,37 @@ static void writes_what_was_counted(void **state)
     assert_non_null(strstr(text.p, "sluice_requests_in_flight 3\n"));
     assert_non_null(strstr(text.p, "sluice_connections 7\n"));
     slu_buf_done(&text);
+    slu_metrics_free(metrics);
+}
+
+static void tells_the_clocks_of_targets(void **state)
+{
+    struct slu_metrics *metrics = slu_metrics_new();
+    slu_auto(slu_guards) *guards = slu_guards_new();
+    struct slu_gauges gauges = {.guards = guards};
+    struct slu_target targets[] = {{.name = SLU_STR("behind")}, {.name = SLU_STR("silent")}};
+    struct slu_guard *behind = slu_guards_take(guards, &targets[0]);
+    struct slu_guard *silent = slu_guards_take(guards, &targets[1]);
+    struct slu_buf text;
+
+    (void)state;
+    slu_skew_see(behind->skew, SLU_STR("Sun, 06 Nov 1994 08:49:37 GMT"), 784112377, 784112378);
+    slu_skew_see(behind->skew, SLU_STR("yesterday"), 784112378, 784112379);
+    assert_true(slu_skew_correct(behind->skew, SLU_STR("Sun, 06 Nov 1994 08:49:38 GMT"), 784112379,
+                                 784112379, 0));
+    slu_buf_init(&text, 0);
+    slu_metrics_write(metrics, &gauges, &text);
+    slu_buf_byte(&text, '\0');
+    assert_non_null(strstr(text.p, "\nsluice_target_clock_skew_seconds{target=\"behind\"} -600\n"));
+    assert_non_null(
+        strstr(text.p, "\nsluice_target_clock_applied_seconds{target=\"behind\"} -600\n"));
+    assert_non_null(
+        strstr(text.p, "\nsluice_target_clock_corrections_total{target=\"behind\"} 1\n"));
+    assert_non_null(strstr(text.p, "\nsluice_target_dates_absurd_total{target=\"behind\"} 1\n"));
+    assert_null(strstr(text.p, "silent"));
+    slu_buf_done(&text);
+    slu_guards_give(guards, silent);
+    slu_guards_give(guards, behind);
     slu_metrics_free(metrics);
 }
 
@@ -79,6 +112,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_what_was_counted),
+        cmocka_unit_test(tells_the_clocks_of_targets),
         cmocka_unit_test(slots_are_bounded),
         cmocka_unit_test(survives_every_failing_allocation),
     };
