@@ -141,6 +141,15 @@ void slu_attempt_leave(struct slu_job *job)
         give_back(job, SLU_BREAKER_NEITHER);
 }
 
+static void see_date(struct slu_job *job, struct slu_guard *guard, int64_t now_s)
+{
+    struct slu_str date = slu_headers_value(&job->result.response.headers, SLU_STR("date"));
+
+    slu_skew_see(guard->skew, date, job->sent_s, now_s);
+    if (job->latest_us && !slu_skew_date(date, now_s, &job->date_s))
+        job->date_s = 0;
+}
+
 void slu_attempt_tell(struct slu_job *job)
 {
     bool answered = job->result.sent == SLU_SENT_ANSWERED;
@@ -149,8 +158,7 @@ void slu_attempt_tell(struct slu_job *job)
     if (!guard)
         return;
     if (answered)
-        slu_skew_see(guard->skew, slu_headers_value(&job->result.response.headers, SLU_STR("date")),
-                     job->sent_s, slu_clock_real_s());
+        see_date(job, guard, slu_clock_real_s());
     give_back(job,
               slu_breaker_end_of(answered, answered ? job->outcome.kind : job->result.fault.kind,
                                  answered ? job->result.response.status : 0));
@@ -175,7 +183,17 @@ void slu_attempt_begin(struct slu_job *job)
         return;
     job->find_until_us = 0;
     if (job->made == 1)
-        job->attempt_began_s = job->sent_s;
+        slu_attempt_resume(job, 0);
+}
+
+void slu_attempt_resume(struct slu_job *job, int64_t age_ms)
+{
+    job->attempt_began_us = (int64_t)slu_clock_mono_us() - age_ms * 1000;
+}
+
+int64_t slu_attempt_age_s(const struct slu_job *job)
+{
+    return ((int64_t)slu_clock_mono_us() - job->attempt_began_us) / 1000000;
 }
 
 int64_t slu_attempt_time(const struct slu_job *job)

@@ -82,15 +82,16 @@ static struct slu_job *search_new(struct slu_job *job, const struct slu_find_by 
     return sub;
 }
 
-/* Is it as young as the attempt? Clouds tell whole seconds, and their clocks are not ours. */
+/* Is it as young as the attempt? By the clock of the cloud, which the look's Date tells, since ours
+ * may be another one, or have been; and clouds tell whole seconds. */
 static bool is_young(const struct slu_job *job, const struct slu_value *row)
 {
     const struct slu_value *created = slu_value_member(row, "created_at");
-    int64_t unix_s;
+    int64_t unix_s, now_s = job->search->date_s ? job->search->date_s : slu_attempt_time(job);
 
     if (!slu_value_is(created, SLU_STRING) || !slu_time_to_unix(created->text, &unix_s))
         return true; /* the cloud does not tell */
-    return unix_s + 1 >= job->attempt_began_s + (slu_attempt_time(job) - slu_clock_real_s());
+    return unix_s + 1 >= now_s - slu_attempt_age_s(job);
 }
 
 /* The one that is to be replaced may look the same. */

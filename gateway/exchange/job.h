@@ -177,7 +177,9 @@ struct slu_job {
     bool unknown;      /* it may have taken effect, and looking for it could not decide */
     unsigned made;     /* of the native call under way */
     uint64_t until_us; /* when attempts and looks must have ended */
-    int64_t sent_s, attempt_began_s;
+    int64_t sent_s;
+    int64_t attempt_began_us; /* on the monotonic clock; before it was 0, after a restart */
+    int64_t date_s;           /* of a look for another job: the last reply's Date; 0: none */
     struct slu_breaker_pass pass;
     struct slu_limit_turn place;
     struct slu_wake *place_wake;
@@ -240,6 +242,10 @@ enum slu_job_step slu_attempt_admit(struct slu_job *job);
 void slu_attempt_begin(struct slu_job *job);
 /* The clock that a signature is made with. */
 int64_t slu_attempt_time(const struct slu_job *job);
+/* A job that was under way before this process took it up: it has been so for this long. */
+void slu_attempt_resume(struct slu_job *job, int64_t age_ms);
+/* How long the first attempt of the write is ago. */
+int64_t slu_attempt_age_s(const struct slu_job *job);
 /* The call is back: the guards hear what that says about the target, whatever it says about the
  * request, and the place is free. */
 void slu_attempt_tell(struct slu_job *job);

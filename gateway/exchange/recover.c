@@ -82,6 +82,11 @@ static void find_route(struct slu_exchange *x, struct slu_str scope)
     x->route = slu_route_find(x->arena, request->method, request->path, captures, &allow, &ignored);
 }
 
+static int64_t age_ms(const struct slu_record *record)
+{
+    return slu_clock_real_ms() - record->created_ms;
+}
+
 static bool add_job(struct slu_exchange *x, struct slu_str name, bool own,
                     const struct slu_record *record)
 {
@@ -102,7 +107,7 @@ static bool add_job(struct slu_exchange *x, struct slu_str name, bool own,
     job->resumes = x->recovered;
     job->successor_id = slu_note_made(read_back(x, record->parts), name);
     job->noted = job->successor_id.p != NULL;
-    job->attempt_began_s = record->created_ms / 1000;
+    slu_attempt_resume(job, age_ms(record));
     if (!own) {
         x->job = job;
         x->target = target;
@@ -117,7 +122,7 @@ static bool add_jobs(struct slu_exchange *x, const struct slu_record *record)
     if (!memchr(record->targets.p, '\n', record->targets.n) &&
         !slu_value_member(x->canonical, "targets"))
         return add_job(x, record->targets, false, record);
-    return slu_several_take_up(x, rest, record->created_ms / 1000);
+    return slu_several_take_up(x, rest, age_ms(record));
 }
 
 /* False for want of memory. */

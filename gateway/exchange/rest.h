@@ -26,7 +26,7 @@ void slu_rest_reply_several(struct slu_exchange *x);
 
 /* The parts of a write to several targets, from its record. */
 SLU_NODISCARD bool slu_several_take_up(struct slu_exchange *x, struct slu_str names,
-                                       int64_t began_s);
+                                       int64_t age_ms);
 /* The body as an object; false with the fault set. `what` for messages: "the flow log". */
 bool slu_rest_body(struct slu_exchange *x, const char *what);
 /* The flow log as callers see it: with its target, members in the model's order. Takes the members

@@ -138,7 +138,7 @@ enum slu_step slu_rest_understand_several(struct slu_exchange *x)
 
 /* From the record of it. A target that is gone from the configuration has no part that could be
  * judged. After a crash each target's part is looked for. */
-bool slu_several_take_up(struct slu_exchange *x, struct slu_str names, int64_t began_s)
+bool slu_several_take_up(struct slu_exchange *x, struct slu_str names, int64_t age_ms)
 {
     struct slu_several *several = slu_arena_zero(x->arena, sizeof(*several));
     struct slu_value *policy = taken(x->canonical, "policy");
@@ -159,7 +159,7 @@ bool slu_several_take_up(struct slu_exchange *x, struct slu_str names, int64_t b
         return false;
     for (size_t i = 0; i < several->count; i++) {
         several->makes[i]->resumes = x->recovered;
-        several->makes[i]->attempt_began_s = began_s;
+        slu_attempt_resume(several->makes[i], age_ms);
     }
     return true;
 }

@@ -1,11 +1,13 @@
 """Bad weather around the gateway: a store whose disk hangs or whose server stands still, and clocks
 that are wrong or jump."""
 import contextlib
+import email.utils
 import signal
 import threading
 import time
 import types
 import uuid
+from datetime import datetime, timezone
 
 from bodies import but, problem
 from cloud import Cloud
@@ -15,6 +17,7 @@ from weather import Weather
 
 MEMCHECK = False
 PATIENCE = 5.0  # how long a write waits for the store
+AHEAD = (600, -600)
 LOGS = "/v1/targets/%s/flow-logs"
 
 
@@ -30,8 +33,14 @@ def world(binary):
 class Place:
     """A gateway with a store, its cloud, and the weather there."""
 
-    def __init__(self, world, store=None, stalled=False, clock=0, **more):
-        self.binary, self.cloud, self.weather = world.binary, Cloud(CLOUD_KEYS), Weather()
+    def __init__(self, world, store=None, stalled=False, clock=0, password=False, cloud=None,
+                 **more):
+        self.binary, self.weather, self.shared = world.binary, Weather(), cloud
+        self.cloud = cloud or Cloud(None if password else CLOUD_KEYS)
+        if password:
+            more["credentials"] = {"scheme": "keystone-password", "endpoint": self.cloud.url,
+                                   "user": "u", "domain": "d", "project": "p",
+                                   "password": {"value": "token-password-2"}}
         self.weather.set_clock(clock)
         if stalled:
             self.weather.stall()
@@ -49,7 +58,8 @@ class Place:
         try:
             self.gateway.done()
         finally:
-            self.cloud.stop()
+            if not self.shared:
+                self.cloud.stop()
             self.weather.done()
 
     def create(self, body, key=None, name="net", **more):
@@ -282,3 +292,181 @@ def ended_while_it_hangs(world, signals):
         succeeds(place, begun, "begun")
         for body in (ended, begun):
             assert (place.there(body), place.sent(body)) == (1, 1), body
+
+
+# ----------------------------------------------------------------------------------- the clock
+
+def signed_at(request):
+    when = datetime.strptime(request.headers["x-sdk-date"], "%Y%m%dT%H%M%SZ")
+    return when.replace(tzinfo=timezone.utc).timestamp()
+
+
+class Dated:
+    """A fault of a cloud that is well: it tells its Date, and refuses signatures of another time
+    than `within` its own. Of as many creates as it is told it does nothing (`spoil`), or it does
+    what it shall and the reply is lost (`lose`)."""
+
+    def __init__(self, place, within=900, lose=0, meanwhile=None):
+        self.place, self.within, self.lose, self.meanwhile = place, within, lose, meanwhile
+        self.spoil, self.delay = 0, 0.0
+
+    def __call__(self, link, request):
+        date = [("Date", email.utils.formatdate(time.time(), usegmt=True))]
+        if abs(signed_at(request) - time.time()) > self.within:
+            return link.reply(401, {"error_code": "APIGW.0301", "request_id": "r",
+                                    "error_msg": "Incorrect IAM authentication: date"}, date)
+        if request.method == "POST" and self.spoil:
+            self.spoil -= 1
+            link.reset()
+        if request.method == "POST":
+            time.sleep(self.delay)
+        status, headers, body = self.place.cloud.systems.answer(request)
+        if request.method == "POST" and self.lose:
+            self.lose -= 1
+            if self.meanwhile:
+                self.meanwhile()
+            link.reset()
+        return link.reply(status, body, headers + date)
+
+
+def clock_of(place, what):
+    text = place.gateway.admin("/metrics").body.decode()
+    found = [line.rsplit(" ", 1)[1] for line in text.splitlines()
+             if line.startswith(f'sluice_target_{what}{{target="net"}}')]
+    assert len(found) == 1, f"{what}: {found}"
+    return int(found[0])
+
+
+def case_a_clock_that_is_wrong(world):
+    for ahead in AHEAD:
+        yield f"{ahead} s, a strict cloud", lambda a=ahead: corrected(world, a)
+        yield f"{ahead} s, a patient cloud", lambda a=ahead: tolerated(world, a)
+
+
+def corrected(world, ahead):
+    """The signature is refused, made by the cloud's clock, and from then on right."""
+    with Place(world, clock=ahead) as place:
+        place.cloud.fault = Dated(place, within=300)
+        first, second, lost = fresh(), fresh(), fresh()
+        assert place.create(first).status == 201
+        assert (place.there(first), place.sent(first)) == (1, 2)
+        assert place.create(second).status == 201
+        assert (place.there(second), place.sent(second)) == (1, 1), "it is kept"
+        for what in ("clock_skew_seconds", "clock_applied_seconds"):
+            assert abs(clock_of(place, what) + ahead) <= 2, f"{what} {clock_of(place, what)}"
+        assert clock_of(place, "clock_corrections_total") == 1
+        place.cloud.fault.lose = 1
+        assert place.create(lost).status == 201
+        assert (place.there(lost), place.sent(lost)) == (1, 1), "found, and not made again"
+
+
+def tolerated(world, ahead):
+    """A cloud that takes any signature of the last quarter of an hour: nothing is corrected, and all
+    the same what it has made is known for what it is; what it had before is not."""
+    with Place(world, clock=ahead) as place:
+        place.cloud.fault = Dated(place)
+        before, lost = fresh(), fresh()
+        first = place.create(before)
+        assert first.status == 201, repr(first)
+        assert abs(clock_of(place, "clock_skew_seconds") + ahead) <= 2
+        assert clock_of(place, "clock_applied_seconds") == 0
+        place.cloud.fault.lose = 1
+        assert place.create(lost).status == 201
+        assert (place.there(lost), place.sent(lost)) == (1, 1), "found, and not made again"
+        place.cloud.systems.networks[first.json()["id"]]["created_at"] = time.strftime(
+            "%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - 60))
+        place.cloud.fault.spoil = 1
+        second = place.create(before)
+        assert second.status == 201 and second.json()["id"] != first.json()["id"], repr(second)
+        assert (place.there(before), place.sent(before)) == (2, 3), "what was there is another one"
+
+
+def case_a_clock_that_jumps(world):
+    for first, then in ((0, 600), (0, -600), (600, 0), (-600, 0)):
+        yield f"from {first} to {then} s", lambda f=first, t=then: jumps(world, f, t)
+
+
+def jumps(world, first, then):
+    """It jumps between a create and the look for it."""
+    with Place(world, clock=first) as place:
+        place.cloud.fault = Dated(place, lose=1, meanwhile=lambda: place.weather.set_clock(then))
+        body = fresh()
+        answer = place.create(body, "lost")
+        assert answer.status == 201, repr(answer)
+        assert (place.there(body), place.sent(body)) == (1, 1), "found, and not made again"
+        first_again(answer, place.create(body, "lost"))
+
+
+def case_jumps_while_it_waits(world):
+    """What is waited for is waited for as long as ever."""
+    parts = {"a deadline": deadline_while_it_jumps, "a pause": pause_while_it_jumps,
+             "a breaker": breaker_while_it_jumps, "a write under way": write_while_it_jumps}
+    running = {f"{name}, {then:+} s": Later(lambda p=part, t=then: p(world, t))
+               for name, part in parts.items() for then in AHEAD}
+    for label, part in running.items():
+        yield label, part.get
+
+
+def in_a_moment(function):
+    timer = threading.Timer(0.3, function)
+    timer.start()
+    return timer
+
+
+def deadline_while_it_jumps(world, then):
+    with Place(world, timeout_ms=1500, total_timeout_ms=1500) as place:
+        place.cloud.fault = lambda link, request: link.hold()
+        in_a_moment(lambda: place.weather.set_clock(then))
+        answer = place.create(fresh())
+        problem(answer, 504, "upstream_timeout")
+        assert 1.4 < answer.took < 1.5 + 1.0 * place.binary.slow, f"{answer.took:.2f} s"
+        place.cloud.fault = None
+        assert place.create(fresh()).status == 201
+
+
+def pause_while_it_jumps(world, then):
+    """The cloud asks for two seconds."""
+    with Place(world) as place:
+        def later(link, request):
+            place.cloud.fault = Dated(place)
+            link.reply(429, b"{}", [("Retry-After", "2")])
+        place.cloud.fault = later
+        in_a_moment(lambda: place.weather.set_clock(then))
+        answer = place.gateway.call("GET", LOGS % "net")
+        assert answer.status == 200, repr(answer)
+        assert 2.0 <= answer.took < 3.1 + 1.0 * place.binary.slow, f"{answer.took:.2f} s"
+
+
+def breaker_while_it_jumps(world, then):
+    with Place(world, retries=0, breaker={"least_calls": 4, "window_s": 10,
+                                          "open_ms": 1500}) as place:
+        path = LOGS % "net"
+        place.cloud.fault = lambda link, request: link.reset()
+        for _ in range(4):
+            problem(place.gateway.call("GET", path), 502)
+        place.cloud.fault = None
+        began = time.monotonic()
+        problem(place.gateway.call("GET", path), 503, "unavailable")
+        place.weather.set_clock(then)
+        problem(place.gateway.call("GET", path), 503, "unavailable")
+        comes_true(lambda: place.gateway.call("GET", path).status == 200, "it closes")
+        took = time.monotonic() - began
+        assert 0.7 < took < 3.0 + 2.0 * place.binary.slow, f"{took:.2f} s"
+
+
+def write_while_it_jumps(world, then):
+    """Longer than a replica takes to claim what nobody has a lease for."""
+    with Place(world) as place:
+        place.until_ready()
+        body, done = fresh(), fresh()
+        first = place.create(done, "done")
+        place.cloud.delay = 3.0
+        write = Later(lambda: place.create(body, "long"))
+        comes_true(lambda: place.sent(body), "the cloud has the write")
+        place.weather.set_clock(then)
+        assert write.get().status == 201, repr(write.get())
+        place.cloud.delay = 0.0
+        first_again(write.get(), place.create(body, "long"))
+        first_again(first, place.create(done, "done"))
+        assert (place.there(body), place.sent(body)) == (1, 1)
+        assert "was not settled" not in place.gateway.err.read_text()
