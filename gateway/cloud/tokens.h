@@ -14,6 +14,8 @@
  * Whoever was told FETCH or WAIT and goes away before its end says slu_tokens_leave(): if it was to
  * fetch, the next one who waits does so.
  *
+ * All times (`now_s`, the end of a token) are of one clock that does not jump, whichever it is.
+ *
  * A token is known by its generation. After a cloud refused one (401), slu_tokens_refuse() drops
  * just that one, so a hundred refusals at once lead to one new token.
  */

@@ -94,12 +94,26 @@ static bool ask(struct slu_job *job, struct slu_fault *fault)
     return job->call || slu_fault_memory(fault);
 }
 
+/* Tokens are kept by the clock that does not jump. */
+static int64_t steady_s(void)
+{
+    return (int64_t)(slu_clock_mono_us() / 1000000);
+}
+
+/* The time by which the token's end is told: the Date of the reply, or else ours. */
+static int64_t clock_there_s(const struct slu_response *response)
+{
+    struct slu_str date = slu_headers_value(&response->headers, SLU_STR("date"));
+    int64_t now_s = slu_clock_real_s(), date_s;
+
+    return slu_skew_date(date, now_s, &date_s) ? date_s : now_s;
+}
+
 /* False, and all who wait are told why, when the answer brought no token. */
 static bool take_reply(struct slu_job *job, struct slu_fault *fault)
 {
     struct slu_tokens *tokens = job->station->worker->gateway->tokens;
     struct slu_token token;
-    int64_t now = slu_clock_real_s();
     bool read = false, good = false;
 
     forget(job);
@@ -108,10 +122,12 @@ static bool take_reply(struct slu_job *job, struct slu_fault *fault)
                       job->result.fault.words);
     else
         read = slu_seal_answer(seal_of(job), job->arena, &job->result.response, &token, fault);
-    if (read)
-        good = slu_tokens_put(tokens, job->token_turn, &token, now, fault);
-    else
-        slu_tokens_fail(tokens, job->token_turn, now, fault);
+    if (read) {
+        token.until_s -= clock_there_s(&job->result.response) - steady_s();
+        good = slu_tokens_put(tokens, job->token_turn, &token, steady_s(), fault);
+    } else {
+        slu_tokens_fail(tokens, job->token_turn, steady_s(), fault);
+    }
     slu_wake_done(&job->token_wake);
     *job->token_turn = (struct slu_tokens_turn){0};
     return good;
@@ -150,7 +166,7 @@ static enum slu_job_step take(struct slu_job *job, const struct slu_fault *faile
 
     if (!queue_up(job))
         return slu_job_out_of_memory(job);
-    switch (slu_tokens_take(tokens, &fetching->key, slu_clock_real_s(), fetching->generation,
+    switch (slu_tokens_take(tokens, &fetching->key, steady_s(), fetching->generation,
                             job->token_turn, job->arena, &token, &job->token_generation, &fault)) {
     case SLU_TOKENS_HAVE:
         slu_fetch_leave(job);
@@ -162,7 +178,7 @@ static enum slu_job_step take(struct slu_job *job, const struct slu_fault *faile
         if (job->fetching)
             return JOB_WAIT;
         forget(job);
-        slu_tokens_fail(tokens, job->token_turn, slu_clock_real_s(), &fault);
+        slu_tokens_fail(tokens, job->token_turn, steady_s(), &fault);
         break;
     case SLU_TOKENS_WAIT:
         if (failed)

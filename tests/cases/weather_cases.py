@@ -470,3 +470,46 @@ def write_while_it_jumps(world, then):
         first_again(first, place.create(done, "done"))
         assert (place.there(body), place.sent(body)) == (1, 1)
         assert "was not settled" not in place.gateway.err.read_text()
+
+
+class Keystone:
+    """A fault of a cloud with an identity service, whose tokens live for some minutes."""
+
+    def __init__(self, life_s=400):
+        self.life_s, self.refuses, self.asked = life_s, False, 0
+
+    def __call__(self, link, request):
+        now = time.time()
+        date = [("Date", email.utils.formatdate(now, usegmt=True))]
+        if not request.path.endswith("/auth/tokens"):
+            return link.reply(200, b'{"flow_logs": []}', date)
+        self.asked += 1
+        if self.refuses:
+            return link.reply(401, b"{}", date)
+        end = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(now + self.life_s))
+        return link.reply(201, {"token": {"expires_at": end}}, [("X-Subject-Token", "t"), *date])
+
+
+def case_a_token_lives_as_long_as_it_does(world):
+    """However our clock goes, it is fetched once; and one that was refused is not asked for again
+    at once."""
+    for first, then in ((600, 600), (-600, -600), (0, 600), (0, -600)):
+        yield f"from {first} to {then} s", lambda f=first, t=then: token(world, f, t)
+
+
+def token(world, first, then):
+    path = LOGS % "net"
+    with Place(world, clock=first, password=True) as place:
+        keystone = place.cloud.fault = Keystone()
+        assert place.gateway.call("GET", path).status == 200
+        place.weather.set_clock(then)
+        for _ in range(3):
+            assert place.gateway.call("GET", path).status == 200
+        assert keystone.asked == 1, keystone.asked
+    with Place(world, clock=first, password=True) as place:
+        keystone = place.cloud.fault = Keystone()
+        keystone.refuses = True
+        problem(place.gateway.call("GET", path), 502, "upstream_credentials_refused")
+        place.weather.set_clock(then)
+        problem(place.gateway.call("GET", path), 502, "upstream_credentials_refused")
+        assert keystone.asked == 1, keystone.asked
