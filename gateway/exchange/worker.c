@@ -92,7 +92,6 @@ static bool make_upstream(struct slu_station *station, const struct slu_target *
                           struct origin origin, struct slu_upstream **ret_upstream,
                           struct slu_fault *fault)
 {
-    uint32_t workers = station->catalog->workers;
     struct slu_tls *tls = NULL;
     struct slu_upstream_conf conf = {
         .transport = target->curl || target->proxy ? SLU_TRANSPORT_CURL : SLU_TRANSPORT_OWN,
@@ -104,7 +103,7 @@ static bool make_upstream(struct slu_station *station, const struct slu_target *
         .key = target->client_key,
         .proxy = target->proxy,
         .connect_timeout_ms = target->connect_timeout_ms,
-        .max_connections = (target->max_in_flight + workers - 1) / workers,
+        .max_connections = target->max_in_flight, /* of all workers: the guard counts them */
         .reply_bytes = target->reply_bytes,
     };
     bool good;

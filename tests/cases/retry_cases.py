@@ -586,6 +586,29 @@ def case_queue_is_served(world):
     world.clouds["net"].clear()
 
 
+def case_every_place_is_used(world):
+    """As many calls are under way as the target takes, whichever workers their callers are at."""
+    cloud, places, most = world.clouds["net"], 8, 0
+    cloud.spoil("*", hang)
+    gateway = Gateway(world.binary, {"net": target("otc-vpc", cloud.url, max_in_flight=places,
+                                                   retries=0)}, workers=places)
+    try:
+        threads = [threading.Thread(target=lambda: gateway.call(
+            "GET", "/v1/targets/net/flow-logs", timeout=60)) for _ in range(places)]
+        for thread in threads:
+            thread.start()
+        end = time.monotonic() + TIMEOUT
+        while most < places and time.monotonic() < end:
+            time.sleep(0.02)
+            most = len(cloud.requests)
+        for thread in threads:
+            thread.join()
+    finally:
+        gateway.done()
+    cloud.clear()
+    assert most == places, f"{most} of {places} calls were under way"
+
+
 def case_rate(world):
     world.clouds["net"].clear()
     began = time.monotonic()
