@@ -7,7 +7,7 @@ import json
 import time
 import types
 
-from bodies import CANONICAL, problem
+from bodies import CANONICAL, EC2, problem
 from gateway import PROJECT, ROUTER, Gateway, free_port, target
 
 MEMCHECK = False
@@ -19,10 +19,7 @@ CLOUDS = {
     "old": ("alibaba-vpc", "rpc-hmac-sha1", {"region": "cn-qingdao"}),
     "ec2": ("aws-ec2", "aws4-hmac-sha256", {"region": "eu-central-1"}),
 }
-BODIES = {**CANONICAL, "old": CANONICAL["ali"], "ec2": {
-    "name": "edge-reject", "resource_type": "vpc", "resource_id": "vpc-00112233445566778",
-    "traffic_type": "reject", "destination": {"type": "s3", "arn": "arn:aws:s3:::flow-bucket"},
-    "aggregation_interval": 600}}
+BODIES = {**CANONICAL, "old": CANONICAL["ali"], "ec2": EC2}
 BODIES["memory"] = CANONICAL["net"]
 SWITCH = [name for name in (*CLOUDS, "memory") if name != "ec2"]
 DESCRIBED = SWITCH

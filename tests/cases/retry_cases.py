@@ -3,7 +3,6 @@ hints, clocks, the breaker and the limits. The clouds are the sandbox's doors be
 spoils what passes; in the end there is exactly one flow log, or exactly none."""
 import contextlib
 import email.utils
-import http.client
 import itertools
 import json
 import re
@@ -14,46 +13,20 @@ import types
 import urllib.parse
 from datetime import datetime, timezone
 
-from bodies import CANONICAL, problem
+from bodies import CANONICAL, EC2, problem
 from cloud import Cloud
 from gateway import ROOT, Gateway, Process, environment, free_port, target
+from relay import Relay
 
 DIALECTS = {"net": ("otc-vpc", "sdk-hmac-sha256", None),
             "ali": ("alibaba-vpc", "acs3-hmac-sha256", None),
             "ec2": ("aws-ec2", "aws4-hmac-sha256", {"region": "eu-central-1"})}
-BODIES = {**CANONICAL, "ec2": {
-    "name": "edge-reject", "resource_type": "vpc", "resource_id": "vpc-00112233445566778",
-    "traffic_type": "reject", "destination": {"type": "s3", "arn": "arn:aws:s3:::flow-bucket"},
-    "aggregation_interval": 600}}
+BODIES = {**CANONICAL, "ec2": EC2}
 TOKEN = {"ec2"}  # a create carries a native idempotency token, and is repeated without a look
 TRANSPORTS = ("own", "curl")
 FRESH = itertools.count(0x2000)
 SPREAD = 9  # targets for the rows of the tables, so that no budget of repetitions runs out
 TIMEOUT, TOTAL = 1.0, 4.0  # of the targets "-short"
-
-
-class Door:
-    """Passes requests on to a door of the sandbox, byte by byte but for the connection."""
-
-    def __init__(self, port):
-        self.port = port
-
-    def answer(self, request):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.putrequest(request.method, request.target, skip_host=True,
-                                  skip_accept_encoding=True)
-            for name, value in request.fields:
-                if name != "connection":
-                    connection.putheader(name, value)
-            connection.endheaders(request.body)
-            reply = connection.getresponse()
-            kept = [(name, value) for name, value in reply.getheaders()
-                    if name.lower() not in ("content-length", "connection", "transfer-encoding",
-                                            "date")]
-            return reply.status, kept, reply.read()
-        finally:
-            connection.close()
 
 
 def action(request):
@@ -151,7 +124,7 @@ def world(binary):
                                    str(ROOT / "mappings")], folder, environment(), "sandbox")
         for name, (dialect, scheme, parameters) in DIALECTS.items():
             cloud = clouds[name] = SpoiltCloud()
-            cloud.systems = Door(admin + 1 + dialects.index(dialect))
+            cloud.systems = Relay(admin + 1 + dialects.index(dialect))
             more = {"credentials": {"scheme": scheme, "access_key": {"value": "sandbox"},
                                     "secret_key": {"value": "sandbox-secret"}},
                     "breaker": {"failure_percent": 0},
@@ -178,6 +151,7 @@ def world(binary):
             sandbox.stop()
             for cloud in clouds.values():
                 cloud.stop()
+                cloud.systems.close()
 
 
 def guarded(targets, cloud, more):

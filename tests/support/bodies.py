@@ -23,6 +23,10 @@ CANONICAL = {
             "aggregation_interval": 600},
 }
 
+EC2 = {"name": "edge-reject", "resource_type": "vpc", "resource_id": "vpc-00112233445566778",
+       "traffic_type": "reject", "destination": {"type": "s3", "arn": "arn:aws:s3:::flow-bucket"},
+       "aggregation_interval": 600}
+
 # method, path, query, body, the call's name
 NATIVE = {
     "net": ("POST", f"/v1/{PROJECT}/fl/flow_logs", {}, {"flow_log": {
