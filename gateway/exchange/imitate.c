@@ -180,6 +180,8 @@ static enum slu_job_step end_trouble(struct slu_job *job)
 /* The delay is running, or over. */
 static enum slu_job_step delay(struct slu_job *job)
 {
+    if (job->looking && slu_settle_unheard(job))
+        return JOB_PLAN;
     if (job->left && (!slu_operation_writes(job->asking) || job->station->worker->ending)) {
         slu_timer_stop(&job->timer);
         return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");

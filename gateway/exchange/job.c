@@ -38,7 +38,7 @@ static const struct {
     [JOB_TRANSLATE] = {SLU_STR_INIT("translate"), 'T', false, translate,          TO(ADMIT) | TO(OVER)},
     [JOB_ADMIT]     = {SLU_STR_INIT("queue"),     'X', true,  slu_attempt_admit,  TO(SIGN) | TO(OVER)},
     [JOB_SIGN]      = {SLU_STR_INIT("sign"),      'S', false, sign,               TO(SEND) | TO(TRANSLATE) | TO(PLAN) | TO(OVER)},
-    [JOB_SEND]      = {SLU_STR_INIT("send"),      'C', true,  send,               TO(NORMALISE) | TO(OVER)},
+    [JOB_SEND]      = {SLU_STR_INIT("send"),      'C', true,  send,               TO(NORMALISE) | TO(PLAN) | TO(OVER)},
     [JOB_NORMALISE] = {SLU_STR_INIT("normalise"), 'N', false, normalise,          TO(TRANSLATE) | TO(FETCH) | TO(SETTLE) | TO(PAUSE) | TO(PLAN) | TO(OVER)},
     [JOB_IMITATE]   = {SLU_STR_INIT("imitate"),   'M', true,  slu_imitate,   TO(NORMALISE) | TO(SETTLE) | TO(PLAN) | TO(OVER)},
     [JOB_SETTLE]    = {SLU_STR_INIT("settle"),    'P', true,  slu_settle,         TO(FETCH) | TO(IMITATE) | TO(SETTLE) | TO(PLAN) | TO(OVER)},
@@ -519,6 +519,8 @@ static enum slu_job_step send(struct slu_job *job)
         count_call(job);
         return JOB_NORMALISE;
     }
+    if (job->looking && slu_settle_unheard(job))
+        return JOB_PLAN; /* nothing is left to do, and with the job its call ends */
     if (may_leave(job))
         return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
     if (job->call)

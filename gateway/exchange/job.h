@@ -218,7 +218,8 @@ SLU_NODISCARD struct slu_job *slu_job_new(struct slu_station *station, struct sl
                                           struct slu_mistakes *mistakes, struct slu_losses *losses);
 void slu_job_start(struct slu_job *job);
 void slu_job_resume(struct slu_job *job);
-/* The caller left: reads end, writes that may have reached the cloud go on to their end. */
+/* The caller left: reads end, writes that may have reached the cloud go on to their end, but do not
+ * wait for a final state that nobody hears of. */
 void slu_job_leave(struct slu_job *job);
 /* For `over`, where nothing follows. */
 void slu_job_ignore(struct slu_job *job, void *user);
@@ -321,6 +322,8 @@ const struct slu_poll *slu_imitate_poll(void);
 enum slu_job_step slu_settle(struct slu_job *job);
 /* Is a wait for the end of this act wanted, and is there anything to wait for? */
 bool slu_settle_wanted(const struct slu_job *job);
+/* The caller left: what was done is done, and nobody waits for what becomes of it. */
+bool slu_settle_unheard(const struct slu_job *job);
 /* Does what comes next depend on the end of this act? */
 bool slu_settle_must(const struct slu_job *job);
 /* A look has come to its end: others who wait may use what it saw. */

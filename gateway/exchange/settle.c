@@ -34,6 +34,12 @@ static bool only_looks(const struct slu_job *job)
     return may_look(job) && !job->settles && !must_wait(job);
 }
 
+bool slu_settle_unheard(const struct slu_job *job)
+{
+    return job->left && job->acted && slu_operation_writes(job->act) && !must_wait(job) &&
+           !job->station->worker->ending;
+}
+
 bool slu_settle_must(const struct slu_job *job)
 {
     return must_wait(job);
@@ -201,7 +207,7 @@ static enum slu_job_step give_up(struct slu_job *job)
                         job->act == SLU_OP_DELETE ? "" : "; the rest was not sent");
 }
 
-/* It ended before the other job's look did. */
+/* The patience ended before the other job's look did, or there is nobody to hear of it. */
 static enum slu_job_step stop_waiting(struct slu_job *job)
 {
     slu_turn_end(job->look_turn);
@@ -226,7 +232,9 @@ enum slu_job_step slu_settle(struct slu_job *job)
     uint64_t now = slu_clock_mono_us(), pause;
     bool first = job->settle_until_us == 0;
 
-    if (job->left && (!job->acted || !must_wait(job) || job->station->worker->ending))
+    if (slu_settle_unheard(job))
+        return stop_waiting(job);
+    if (job->left && (!job->acted || job->station->worker->ending))
         return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
     if (job->look_turn && !job->has_look)
         return job->timer_ready ? stop_waiting(job) : JOB_WAIT;

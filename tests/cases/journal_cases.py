@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -14,7 +15,7 @@ import uuid
 
 from bodies import NATIVE, but, problem
 from cloud import Cloud
-from gateway import CLOUD_KEYS, PROJECT, Gateway, free_port, target
+from gateway import CLOUD_KEYS, KEYS, PROJECT, Gateway, free_port, target
 from postgresql import Postgresql
 from seal import knock
 
@@ -27,10 +28,13 @@ LOGS = "/v1/targets/%s/flow-logs"
 @contextlib.contextmanager
 def world(binary):
     home = tempfile.TemporaryDirectory(prefix="sluice-journal-")
-    cloud, server = Cloud(CLOUD_KEYS), Postgresql(PASSWORD)
+    cloud, slow, server = Cloud(CLOUD_KEYS), Cloud(CLOUD_KEYS, pending=2), Postgresql(PASSWORD)
     targets = {"net": target("otc-vpc", cloud.url, timeout_ms=9000, total_timeout_ms=20000),
                "memory": {"dialect": "memory", "settle_ms": 0},
-               "other": {"dialect": "memory", "settle_ms": 0}}
+               "other": {"dialect": "memory", "settle_ms": 0},
+               "memory-slow": {"dialect": "memory", "settle_ms": 1000},
+               "router-slow": target("otc-er", slow.url, timeout_ms=9000, total_timeout_ms=20000)}
+    slow.delay = 0.5
     string = server.string()
     gateways, door = {}, free_port()
     doors = [{"dialect": "otc-vpc", "address": f"127.0.0.1:{door}", "target": "net",
@@ -58,6 +62,7 @@ def world(binary):
             gateway.done()
         server.done()
         cloud.stop()
+        slow.stop()
         home.cleanup()
 
 
@@ -135,6 +140,36 @@ def after_a_restart(world, gateway):
     assert len(world.cloud.writes()) == 1, world.cloud.requests
     seen = gateway.call("GET", first.headers["operation-location"])
     assert seen.status == 200 and seen.json()["status"] == "succeeded", repr(seen)
+
+
+def case_the_caller_leaves_while_it_settles(world):
+    """What took effect is a success for whoever comes back with the key, wherever the wait for its
+    final state was cut short: in a pause, or in the middle of a look."""
+    for name, moments in (("memory-slow", (0.1, 0.3)), ("router-slow", (0.3, 1.3, 1.6))):
+        for seconds in moments:
+            yield f"{name}, after {seconds} s", lambda n=name, s=seconds: leaves(world, n, s)
+
+
+def leaves(world, name, seconds):
+    gateway, headers = world.sqlite, {**key(), "Prefer": "wait=10"}
+    body = but("router" if name == "router-slow" else "net", resource_id=str(uuid.uuid4()))
+    fields = {**headers, "Host": "localhost", "Authorization": "Bearer " + KEYS["portal"],
+              "Content-Type": "application/json", "Content-Length": len(json.dumps(body))}
+    head = "".join(f"{field}: {value}\r\n" for field, value in fields.items())
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=5) as sock:
+        sock.sendall(f"POST {LOGS % name} HTTP/1.1\r\n{head}\r\n{json.dumps(body)}".encode())
+        time.sleep(seconds)
+    answers = []
+
+    def ended():
+        answers.append(create(gateway, body, headers, name))
+        return answers[-1].status != 409
+
+    comes_true(ended, "the end of a write whose caller left")
+    assert answers[-1].status == 201, repr(answers[-1])
+    assert "idempotent-replayed" in answers[-1].headers, repr(answers[-1])
+    told = gateway.call("GET", answers[-1].headers["operation-location"]).json()
+    assert told["status"] == "succeeded", told
 
 
 def case_another_replica(world):
