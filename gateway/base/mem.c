@@ -49,12 +49,13 @@ void slu_mem_free(void *block)
     free(block);
 }
 
-/* A threshold that is set ends glibc's own adjusting of both (mallopt(3)). */
+/* A threshold that is set ends glibc's own adjusting of both (mallopt(3)). It is a wish: the
+ * sanitizers' malloc knows none. */
 void slu_mem_keep(int bytes)
 {
     enum { LARGE_BLOCK = 1 << 20 }; /* from here on each is the system's own */
 
-    slu_must(mallopt(M_TRIM_THRESHOLD, bytes) && mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK));
+    (void)(mallopt(M_TRIM_THRESHOLD, bytes) && mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK));
 }
 
 unsigned long slu_mem_fail_at(unsigned long n)
