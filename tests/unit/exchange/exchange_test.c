@@ -203,7 +203,7 @@ static void leaves_while_settling(void **state)
     assert_true(reaches(&world->cloud.peer->requests, 1));
     usleep(200000);
     close(fd);
-    line = unheard(world, "CP");
+    line = unheard(world, "CR");
     assert_str(text_of(line, "flow_log_id"), ANY_UUID);
     assert_int_equal(number_of(slu_value_member(line, "cloud"), "status"), 202);
 }

@@ -78,7 +78,7 @@ static void ends_with_requests_under_way(void **state)
         assert_false(hear(fds[i], &answer));
         close(fds[i]);
     }
-    assert_int_equal(ends_told(world, "CP"), 1);
+    assert_int_equal(ends_told(world, "CR"), 1);
     assert_int_equal(ends_told(world, "CB"), 1);
     assert_int_equal(ends_told(world, "CC"), 3);
     assert_int_equal(world->gateway.catalog->references, 1);
