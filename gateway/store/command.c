@@ -150,24 +150,12 @@ struct slu_store_command *slu_store_begin(struct slu_str owner, const struct slu
     slu_buf_init(&targets, 0);
     if (fence(&targets, record->targets, fault)) {
         const struct slu_store_param params[] = {
-            text(record->id),
-            text(record->caller),
-            text(record->scope),
-            text(record->key),
-            text(record->digest),
-            text(slu_buf_str(&targets)),
-            text(record->operation),
-            text(record->flow_log_id),
-            text(record->request),
-            text(record->wishes),
-            text(record->token),
-            text(record->fingerprint),
-            text(record->parts),
-            text(record->upstream),
-            text(owner),
-            number(record->attempts),
-            number(record->created_ms),
-            number(record->created_ms)};
+            text(record->id),         text(record->caller),       text(record->scope),
+            text(record->key),        text(record->digest),       text(slu_buf_str(&targets)),
+            text(record->operation),  text(record->flow_log_id),  text(record->request),
+            text(record->wishes),     text(record->token),        text(record->fingerprint),
+            text(record->parts),      text(record->upstream),     text(owner),
+            number(record->attempts), number(record->created_ms), number(record->created_ms)};
 
         command = slu_store_command_new(verb, params, SLU_COUNT(params), fault);
     }
