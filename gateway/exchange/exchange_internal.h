@@ -338,6 +338,8 @@ enum slu_step slu_record_unasked(struct slu_exchange *x);
  */
 bool slu_several_failed(const struct slu_exchange *x);
 bool slu_several_is_open(const struct slu_exchange *x);
+/* Has it parts on targets that are not configured any more? */
+bool slu_several_is_lost(const struct slu_exchange *x);
 enum slu_step slu_operations_told(struct slu_exchange *x); /* operations.c */
 void slu_record_leave(struct slu_exchange *x);
 

@@ -163,6 +163,8 @@ static enum slu_job_step unknown(struct slu_job *job, const char *why)
 {
     job->unknown = true;
     job->outcome = job->why_outcome;
+    if (job->resumes)
+        return slu_job_fail(job, 'U', job->why.kind, "%s", why);
     return slu_job_fail(job, 'U', job->why.kind,
                         "%s; it may have taken effect, which could not be found out: %s. Look for "
                         "it before you repeat it",

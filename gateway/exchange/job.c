@@ -59,6 +59,11 @@ bool slu_job_step_waits(enum slu_job_step step)
     return life[step].waits;
 }
 
+bool slu_job_failed(const struct slu_job *job)
+{
+    return job->fault.kind != SLU_FAULT_NONE || !slu_mistakes_none(job->mistakes);
+}
+
 /* Beginning, moving, ending */
 
 static void timer_fired(void *argument)
@@ -215,6 +220,7 @@ static enum slu_job_step over(struct slu_job *job)
 {
     job->ended = true;
     let_go(job);
+    slu_resume_tell(job);
     tell_what_stands(job);
     slu_removals_note(job);
     job->over(job, job->user);

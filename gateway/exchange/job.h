@@ -230,6 +230,7 @@ uint64_t slu_job_now_us(const struct slu_job *job);
 struct slu_str slu_job_step_name(enum slu_job_step step);
 /* The steps in which others are waited for. */
 bool slu_job_step_waits(enum slu_job_step step);
+bool slu_job_failed(const struct slu_job *job);
 /* Ends the job with this fault (the first wins). */
 enum slu_job_step slu_job_fail(struct slu_job *job, char who, enum slu_fault_kind kind,
                                const char *format, ...) SLU_PRINTF(4, 5);
@@ -276,7 +277,10 @@ void slu_note_leave(struct slu_job *job);
 /* What the record's parts say was made on this target; none: nothing was noted. */
 struct slu_str slu_note_made(const struct slu_value *parts, struct slu_str target);
 
-/* resume.c: a write that was under way when the gateway ended */
+/*
+ * resume.c: a write that was under way when the gateway ended. It is `unknown` what it did until a
+ * look has decided that.
+ */
 
 /* In place of sending the create. */
 enum slu_job_step slu_resume_create(struct slu_job *job);
@@ -287,10 +291,12 @@ enum slu_job_step slu_resume_wait(struct slu_job *job);
 enum slu_job_step slu_resume_refuse(struct slu_job *job);
 /* The new flow log was noted: it stands, and the old one has to go. */
 void slu_resume_noted(struct slu_job *job);
-/* The flow log that was to be replaced is gone, and no other one was noted. */
-enum slu_job_step slu_resume_replaced(struct slu_job *job);
+/* The flow log that was to be changed, or replaced, is gone. */
+enum slu_job_step slu_resume_gone(struct slu_job *job);
 /* The record does not say what was asked for. */
 enum slu_job_step slu_resume_unreadable(struct slu_job *job);
+/* The job is over: where nobody knows what it did, the fault says so. */
+void slu_resume_tell(struct slu_job *job);
 
 /* programme.c: the acts of each operation */
 

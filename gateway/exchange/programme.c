@@ -248,6 +248,7 @@ static enum prepared change(struct slu_job *job)
     drop_what_is_lost(job);
     complete_wholes(job);
     job->unchanged = job->changes->count == 0;
+    job->unknown &= !job->unchanged;
     if (job->unchanged || must_be_replaced(job)) {
         job->replacing = !job->unchanged;
         return SKIP;
@@ -333,6 +334,7 @@ static enum prepared remove_predecessor(struct slu_job *job)
     job->successor = job->flow_log;
     job->successor_id = job->id;
     job->id = job->old_id;
+    job->unknown = false;
     return act(job, SLU_OP_DELETE, NULL);
 }
 
@@ -447,8 +449,7 @@ bool slu_programme_hopes_for_nothing(const struct slu_job *job)
 {
     return (job->looking && job->act == SLU_OP_DELETE) ||
            (job->replacing && job->act == SLU_OP_DELETE) ||
-           (job->resumes && job->operation == SLU_OP_DELETE) ||
-           (job->resumes && job->replace && job->act == SLU_OP_GET && !job->noted) ||
+           (job->resumes && job->act == SLU_OP_GET && !job->looking && !job->noted) ||
            (job->verify && job->operation == SLU_OP_DELETE);
 }
 
@@ -499,7 +500,7 @@ static enum slu_job_step after_nothing(struct slu_job *job)
 {
     if (job->resumes && job->operation == SLU_OP_DELETE)
         return slu_resume_delete(job);
-    return job->resumes && job->replace ? slu_resume_replaced(job) : JOB_OVER;
+    return job->resumes ? slu_resume_gone(job) : JOB_OVER;
 }
 
 /* What has been made, and what stands beside it. */

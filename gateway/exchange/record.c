@@ -421,6 +421,8 @@ static bool is_unknown(const struct slu_exchange *x)
     for (size_t i = 0; i < x->job_count; i++)
         if (may_have_acted(x->jobs[i]))
             return true;
+    if (x->several && slu_several_is_lost(x))
+        return true;
     return x->recovered && !x->job_count; /* nobody could look */
 }
 

@@ -104,7 +104,7 @@ static bool add_job(struct slu_exchange *x, struct slu_str name, bool own,
     job->canonical = slu_value_copy(x->arena, x->canonical);
     if (job->canonical)
         (void)slu_aliases_resolve(target, job->canonical, x->arena, job->mistakes);
-    job->resumes = x->recovered;
+    job->resumes = job->unknown = x->recovered;
     job->successor_id = slu_note_made(read_back(x, record->parts), name);
     job->noted = job->successor_id.p != NULL;
     slu_attempt_resume(job, age_ms(record));

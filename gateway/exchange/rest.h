@@ -11,7 +11,7 @@ enum slu_step slu_rest_write(struct slu_exchange *x);
 enum slu_step slu_rest_read(struct slu_exchange *x);
 enum slu_step slu_rest_remove(struct slu_exchange *x);
 enum slu_step slu_rest_list(struct slu_exchange *x);         /* pages.c */
-enum slu_step slu_rest_list_several(struct slu_exchange *x); /* several.c */
+enum slu_step slu_rest_list_several(struct slu_exchange *x); /* list_several.c */
 enum slu_step slu_rest_operation(struct slu_exchange *x);    /* operations.c */
 enum slu_step slu_rest_operations(struct slu_exchange *x);
 
@@ -23,6 +23,7 @@ enum slu_step slu_rest_understand_several(struct slu_exchange *x);
 /* Routes whose success is no single flow log. */
 void slu_rest_reply_list(struct slu_exchange *x);
 void slu_rest_reply_several(struct slu_exchange *x);
+void slu_rest_reply_lists(struct slu_exchange *x);
 
 /* The parts of a write to several targets, from its record. */
 SLU_NODISCARD bool slu_several_take_up(struct slu_exchange *x, struct slu_str names,

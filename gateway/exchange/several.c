@@ -1,22 +1,23 @@
 /*
- * The same flow log on several targets, and the lists of several targets as one. Each target has a
- * job of its own and an end of its own; what one does to the others is the policy's business:
+ * The same flow log on several targets. Each target has a job of its own and an end of its own;
+ * what one does to the others is the policy's business:
  *
  *   best_effort   every target is tried; what failed is told beside what was made
  *   all           nothing is sent before every target's table has taken the flow log; when one
  *                 fails afterwards, what was made is undone, and the undo is looked at
+ *
+ * After a crash each target's part is looked for. Where a part stands and another was not made,
+ * `all` undoes what stands, and best_effort makes the rest; where nothing stands the caller may
+ * send it again.
  */
 #include "exchange/rest.h"
 
 #include "codec/json.h"
 #include "model/flow_log.h"
 
-enum {
-    TARGETS_MOST = 64,
-    LISTS_AT_ONCE = 16, /* targets on one page: what a page token has room for */
-};
+enum { TARGETS_MOST = 64 };
 
-enum several_phase { TRYING, MAKING, UNDOING };
+enum several_phase { TRYING, MAKING, FINISHING, UNDOING };
 
 struct slu_several {
     bool all; /* the policy */
@@ -24,6 +25,8 @@ struct slu_several {
     const struct slu_target *targets[TARGETS_MOST];
     size_t count;
     struct slu_job *makes[TARGETS_MOST], *undos[TARGETS_MOST];
+    struct slu_str lost[TARGETS_MOST]; /* targets of a record that are not configured any more */
+    size_t lost_count;
 };
 
 /* What is asked for */
@@ -136,8 +139,18 @@ enum slu_step slu_rest_understand_several(struct slu_exchange *x)
     return STEP_RECORD;
 }
 
-/* From the record of it. A target that is gone from the configuration has no part that could be
- * judged. After a crash each target's part is looked for. */
+static void take_up_target(struct slu_exchange *x, struct slu_str name)
+{
+    struct slu_several *several = x->several;
+    const struct slu_target *target = slu_catalog_target(x->station->catalog, name);
+
+    if (target)
+        several->targets[several->count++] = target;
+    else
+        several->lost[several->lost_count++] = slu_arena_str(x->arena, name);
+}
+
+/* From the record of it. */
 bool slu_several_take_up(struct slu_exchange *x, struct slu_str names, int64_t age_ms)
 {
     struct slu_several *several = slu_arena_zero(x->arena, sizeof(*several));
@@ -148,17 +161,12 @@ bool slu_several_take_up(struct slu_exchange *x, struct slu_str names, int64_t a
     x->several = several;
     (void)taken(x->canonical, "targets");
     several->all = slu_value_is(policy, SLU_STRING) && slu_str_is(policy->text, "all");
-    while (names.p && several->count < TARGETS_MOST) {
-        const struct slu_target *target =
-            slu_catalog_target(x->station->catalog, slu_str_cut(&names, '\n'));
-
-        if (target)
-            several->targets[several->count++] = target;
-    }
+    while (names.p && several->count + several->lost_count < TARGETS_MOST)
+        take_up_target(x, slu_str_cut(&names, '\n'));
     if (!make_jobs(x, false))
         return false;
     for (size_t i = 0; i < several->count; i++) {
-        several->makes[i]->resumes = x->recovered;
+        several->makes[i]->resumes = several->makes[i]->unknown = x->recovered;
         slu_attempt_resume(several->makes[i], age_ms);
     }
     return true;
@@ -166,17 +174,12 @@ bool slu_several_take_up(struct slu_exchange *x, struct slu_str names, int64_t a
 
 /* What happens next */
 
-static bool failed(const struct slu_job *job)
-{
-    return job->fault.kind != SLU_FAULT_NONE || !slu_mistakes_none(job->mistakes);
-}
-
 static bool any_failed(const struct slu_several *several)
 {
     for (size_t i = 0; i < several->count; i++)
-        if (failed(several->makes[i]))
+        if (slu_job_failed(several->makes[i]))
             return true;
-    return false;
+    return several->lost_count > 0;
 }
 
 bool slu_several_failed(const struct slu_exchange *x)
@@ -201,17 +204,24 @@ static bool is_undone(const struct slu_several *several, size_t i)
 {
     const struct slu_job *undo = several->undos[i];
 
-    return several->phase == UNDOING && stands(several->makes[i]) && undo && !failed(undo);
+    return several->phase == UNDOING && stands(several->makes[i]) && undo && !slu_job_failed(undo);
+}
+
+bool slu_several_is_lost(const struct slu_exchange *x)
+{
+    return x->several->lost_count > 0;
 }
 
 bool slu_several_is_open(const struct slu_exchange *x)
 {
     const struct slu_several *several = x->several;
 
+    if (several->lost_count)
+        return false;
     for (size_t i = 0; i < several->count; i++) {
         const struct slu_job *make = several->makes[i];
 
-        if (!is_undone(several, i) && !(failed(make) && slu_job_retryable(make)))
+        if (!is_undone(several, i) && !(slu_job_failed(make) && slu_job_retryable(make)))
             return false;
     }
     return any_failed(several);
@@ -240,7 +250,42 @@ static bool undo_all(struct slu_exchange *x)
     return any;
 }
 
-/* The next phase of `all`, if there is one: its jobs are started. */
+/* Looked for after a crash, and known not to be there. */
+static bool was_not_made(const struct slu_job *make)
+{
+    return slu_job_failed(make) && !make->unknown && !make->acted &&
+           slu_mistakes_none(make->mistakes);
+}
+
+static bool any_stands(const struct slu_several *several)
+{
+    for (size_t i = 0; i < several->count; i++)
+        if (stands(several->makes[i]))
+            return true;
+    return false;
+}
+
+/* A part is there already, so the rest is made, too. What there is no memory for stays failed. */
+static bool finish(struct slu_exchange *x)
+{
+    struct slu_several *several = x->several;
+    size_t before = x->job_count;
+
+    several->phase = FINISHING;
+    for (size_t i = 0; any_stands(several) && i < several->count; i++) {
+        struct slu_job *looked = several->makes[i];
+        size_t kept = x->job_count;
+
+        if (!was_not_made(looked) || make_job(x, several, i, false))
+            continue;
+        several->makes[i] = looked;
+        x->fault = (struct slu_fault){0};
+        x->job_count = kept;
+    }
+    return x->job_count > before;
+}
+
+/* The next phase, if there is one: its jobs are started. */
 static bool next_phase(struct slu_exchange *x)
 {
     struct slu_several *several = x->several;
@@ -249,7 +294,10 @@ static bool next_phase(struct slu_exchange *x)
 
     if (several->phase == TRYING && !any_failed(several))
         more = make_jobs(x, false);
-    else if (several->phase == MAKING && any_failed(several))
+    else if (several->phase == MAKING && !several->all && x->recovered)
+        more = finish(x);
+    else if (several->phase == MAKING && several->all && any_failed(several) &&
+             !several->lost_count)
         more = undo_all(x);
     for (size_t i = before; more && i < x->job_count; i++)
         slu_exchange_start(x, x->jobs[i]);
@@ -259,7 +307,7 @@ static bool next_phase(struct slu_exchange *x)
 /* Jobs of the memory cloud may be over before they were waited for: then the next phase is due. */
 bool slu_rest_worked(struct slu_exchange *x)
 {
-    if (!x->several || x->dry_run || !x->several->all)
+    if (!x->several || x->dry_run)
         return false;
     /* a worker that ends begins nothing: an undo cut short would be taken for a part that stands */
     while (!x->station->worker->ending && next_phase(x))
@@ -276,7 +324,7 @@ static const char *outcome_of(const struct slu_several *several, size_t i)
 
     if (several->phase == UNDOING && stands(make))
         return is_undone(several, i) ? "undone" : "undo_failed";
-    return failed(make) ? "failed" : "created";
+    return slu_job_failed(make) ? "failed" : "created";
 }
 
 static void put_text(struct slu_arena *arena, struct slu_value *object, struct slu_str name,
@@ -324,12 +372,27 @@ static struct slu_value *result(struct slu_exchange *x, size_t i)
     put_text(x->arena, document, SLU_STR("outcome"), slu_str_of(outcome));
     if (make->id.p)
         put_text(x->arena, document, SLU_STR("id"), make->id);
-    if (!failed(make) && several->phase != UNDOING)
+    if (!slu_job_failed(make) && several->phase != UNDOING)
         slu_value_put(document, SLU_STR("flow_log"), made_document(x, make));
     if (slu_str_is(slu_str_of(outcome), "undo_failed"))
         slu_value_put(document, SLU_STR("error"), undo_error(x, make, several->undos[i]));
-    else if (failed(make))
+    else if (slu_job_failed(make))
         slu_value_put(document, SLU_STR("error"), slu_problem_of_job(x->arena, make));
+    return document;
+}
+
+/* Nobody can say what became of its part. */
+static struct slu_value *lost_result(struct slu_exchange *x, struct slu_str name)
+{
+    struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
+    struct slu_fault fault = {0};
+
+    slu_fault_set(&fault, SLU_FAULT_NOT_FOUND, "",
+                  "the target %.*s is not configured any more: look there for the flow log",
+                  SLU_FMT(name));
+    put_text(x->arena, document, SLU_STR("target"), name);
+    put_text(x->arena, document, SLU_STR("outcome"), SLU_STR("failed"));
+    slu_value_put(document, SLU_STR("error"), slu_problem_of(x->arena, &fault));
     return document;
 }
 
@@ -337,9 +400,9 @@ static struct slu_value *result(struct slu_exchange *x, size_t i)
 static struct slu_value *trial(struct slu_exchange *x, const struct slu_job *job)
 {
     struct slu_value *document =
-        failed(job) ? slu_value_new(x->arena, SLU_OBJECT) : slu_rest_dry_run(x->arena, job);
+        slu_job_failed(job) ? slu_value_new(x->arena, SLU_OBJECT) : slu_rest_dry_run(x->arena, job);
 
-    if (failed(job)) {
+    if (slu_job_failed(job)) {
         put_text(x->arena, document, SLU_STR("target"), job->target->name);
         slu_value_put(document, SLU_STR("error"), slu_problem_of_job(x->arena, job));
     }
@@ -361,7 +424,7 @@ static void reply_refused(struct slu_exchange *x, struct slu_value *results)
                 "application/problem+json");
 }
 
-static void reply_created(struct slu_exchange *x)
+void slu_rest_reply_several(struct slu_exchange *x)
 {
     const struct slu_several *several = x->several;
     struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
@@ -371,6 +434,8 @@ static void reply_created(struct slu_exchange *x)
     for (size_t i = 0; i < several->count; i++)
         slu_value_append(results,
                          several->phase == TRYING ? trial(x, several->makes[i]) : result(x, i));
+    for (size_t i = 0; i < several->lost_count; i++)
+        slu_value_append(results, lost_result(x, several->lost[i]));
     if (several->phase == TRYING && !good) {
         reply_refused(x, results);
         return;
@@ -383,179 +448,4 @@ static void reply_created(struct slu_exchange *x)
                 : good     ? 201
                            : 207,
                 document, "application/json");
-}
-
-/* Lists of several targets */
-
-/* The targets that the parameter names, or all that the caller may use. */
-static bool is_wanted(const struct slu_exchange *x, const struct slu_target *target)
-{
-    const struct slu_param *named = slu_params_find(&x->query, SLU_STR("targets"));
-    struct slu_str rest = named ? named->value : SLU_STR_NONE;
-
-    if (!slu_caller_may_use(x->caller, target->name))
-        return false;
-    while (rest.p)
-        if (slu_str_eq(slu_str_trim(slu_str_cut(&rest, ',')), target->name))
-            return true;
-    return !named;
-}
-
-static bool all_known(struct slu_exchange *x)
-{
-    const struct slu_param *named = slu_params_find(&x->query, SLU_STR("targets"));
-    struct slu_str rest = named ? named->value : SLU_STR_NONE;
-
-    while (rest.p) {
-        struct slu_str name = slu_str_trim(slu_str_cut(&rest, ','));
-
-        if (slu_catalog_target(x->station->catalog, name) && slu_caller_may_use(x->caller, name))
-            continue;
-        slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "targets",
-                          "there is no target %.*s for this caller; GET /v1/targets lists them",
-                          SLU_FMT(name));
-        return false;
-    }
-    return true;
-}
-
-static const struct slu_place *place_of(const struct slu_list_ask *ask,
-                                        const struct slu_target *target)
-{
-    for (size_t i = 0; ask->places && i < ask->place_count; i++)
-        if (slu_str_eq(ask->places[i].target, target->name))
-            return &ask->places[i];
-    return NULL;
-}
-
-static bool places_stand(struct slu_exchange *x)
-{
-    for (size_t i = 0; i < x->ask->place_count; i++)
-        if (!slu_catalog_target(x->station->catalog, x->ask->places[i].target)) {
-            slu_exchange_fail(x, SLU_FAULT_BAD_PARAMETER, "page_token",
-                              "page_token goes on with the target %.*s, which is not there any "
-                              "more; begin at the first page",
-                              SLU_FMT(x->ask->places[i].target));
-            return false;
-        }
-    return true;
-}
-
-/* Which targets this page is of, in their order: those whose lists the token goes on with, and as
- * many further ones as the page has room for. Those from ask->waiting on have their turn later. */
-static size_t choose(const struct slu_exchange *x, const struct slu_target **chosen)
-{
-    const struct slu_catalog *catalog = x->station->catalog;
-    size_t most = x->ask->size < LISTS_AT_ONCE ? x->ask->size : LISTS_AT_ONCE, count = 0;
-    bool begins = !x->ask->places;
-
-    for (size_t i = 0; i < catalog->target_count; i++) {
-        const struct slu_target *target = &catalog->targets[i];
-        const struct slu_place *place = place_of(x->ask, target);
-
-        begins = begins || (place && !slu_place_goes_on(place));
-        if (!is_wanted(x, target) || !(begins || place))
-            continue;
-        if (count == most) {
-            x->ask->waiting = target->name;
-            break;
-        }
-        chosen[count++] = target;
-    }
-    return count;
-}
-
-enum slu_step slu_rest_list_several(struct slu_exchange *x)
-{
-    const struct slu_target *chosen[LISTS_AT_ONCE];
-    size_t count;
-
-    if (!slu_list_ask_read(x, &x->ask) || !all_known(x) || !places_stand(x))
-        return STEP_REPLY;
-    count = choose(x, chosen);
-    for (size_t i = 0; i < count; i++) {
-        struct slu_job *job = slu_exchange_job(x, chosen[i], SLU_OP_LIST, true);
-
-        if (!job)
-            return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
-        slu_list_ask_apply(x->ask, place_of(x->ask, chosen[i]), (uint32_t)(x->ask->size / count),
-                           job);
-    }
-    return STEP_RECORD;
-}
-
-static struct slu_value *list_error(struct slu_exchange *x, const struct slu_job *job)
-{
-    struct slu_value *error = slu_problem_of_job(x->arena, job);
-
-    slu_value_set(error, SLU_STR("target"), slu_value_string(x->arena, job->target->name));
-    return error;
-}
-
-/* Pointers of losses name the place in the merged list. */
-static void merge_losses(struct slu_exchange *x, const struct slu_job *job, uint32_t offset)
-{
-    for (const struct slu_loss *loss = job->losses->first; loss; loss = loss->next) {
-        struct slu_str rest = loss->pointer, number;
-        unsigned long long place;
-        uint64_t at;
-
-        (void)slu_str_cut(&rest, '/');
-        (void)slu_str_cut(&rest, '/');
-        number = slu_str_cut(&rest, '/');
-        if (!slu_str_to_u64(number, &at))
-            continue;
-        place = at + offset;
-        slu_losses_add(&x->losses,
-                       slu_arena_printf(x->arena, "/flow_logs/%llu/%.*s", place, SLU_FMT(rest)),
-                       loss->value, loss->reason, loss->direction);
-    }
-}
-
-static void reply_lists(struct slu_exchange *x)
-{
-    struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
-    struct slu_value *list = slu_value_new(x->arena, SLU_ARRAY);
-    struct slu_value *errors = slu_value_new(x->arena, SLU_ARRAY);
-    struct slu_place places[LISTS_AT_ONCE + 1];
-    struct slu_str token;
-    size_t count = 0;
-
-    for (size_t i = 0; i < x->job_count; i++) {
-        struct slu_job *job = x->jobs[i];
-
-        if (failed(job)) {
-            slu_value_append(errors, list_error(x, job));
-            continue;
-        }
-        merge_losses(x, job, list ? list->count : 0);
-        if (job->flow_log)
-            slu_value_each (row, job->flow_log)
-                slu_value_append(list, slu_rest_flow_log(x->arena, row, job->target));
-        places[count] = slu_place_after(job);
-        count += slu_place_goes_on(&places[count]);
-    }
-    if (x->ask->waiting.p)
-        places[count++] = (struct slu_place){.target = x->ask->waiting};
-    token = count ? slu_page_token(x, x->ask, places, count) : SLU_STR_NONE;
-    if (x->fault.kind != SLU_FAULT_NONE) {
-        slu_problem_reply(x);
-        return;
-    }
-    slu_value_put(document, SLU_STR("flow_logs"), list);
-    slu_value_put(document, SLU_STR("next_page_token"),
-                  count ? (token.p ? slu_value_string(x->arena, token) : NULL)
-                        : slu_value_new(x->arena, SLU_NULL));
-    slu_value_put(document, SLU_STR("errors"), errors);
-    slu_value_put(document, SLU_STR("loss"), slu_losses_value(x->arena, &x->losses));
-    slu_respond(x->arena, &x->response, count && !token.p ? 503 : 200,
-                count && !token.p ? NULL : document, "application/json");
-}
-
-void slu_rest_reply_several(struct slu_exchange *x)
-{
-    if (x->several)
-        reply_created(x);
-    else
-        reply_lists(x);
 }
