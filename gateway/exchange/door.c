@@ -387,6 +387,10 @@ static bool write_success(struct slu_exchange *x)
 
 void slu_door_reply(struct slu_exchange *x)
 {
+    if (x->replayed && slu_record_replay(x))
+        return;
+    if (x->replayed)
+        slu_fault_memory(&x->fault);
     if (x->fault.kind != SLU_FAULT_NONE)
         tell_fault(x);
     if (x->fault.kind != SLU_FAULT_NONE || !write_success(x))

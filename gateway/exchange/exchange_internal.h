@@ -205,7 +205,8 @@ struct slu_exchange {
     struct slu_response response;
 
     /* the journal, see record.c */
-    struct slu_str key, digest, request_text; /* Idempotency-Key; of the canonical request */
+    struct slu_str key, digest, request_text; /* of the canonical request */
+    bool key_is_request;                      /* it binds only as long as the write is under way */
     struct slu_str operation_id;
     struct slu_letter *letter;      /* on its way */
     struct slu_journal_reply *told; /* what came, until it is used */
@@ -318,12 +319,18 @@ SLU_NODISCARD bool slu_door_list(struct slu_exchange *x, struct slu_job *job);
 /* What the reply tells of the page; false with the fault set. */
 SLU_NODISCARD bool slu_door_told_list(struct slu_exchange *x);
 
-/* record.c: the journal's part */
+/* key.c: what makes two writes the same one */
 
 /* Reads Idempotency-Key; false with the fault set. */
 bool slu_record_read_key(struct slu_exchange *x);
 /* Of the request as the caller sent it, before aliases are put in place. */
 SLU_NODISCARD bool slu_record_digest(struct slu_exchange *x);
+/* Key and digest of a door's write; false on no memory. */
+SLU_NODISCARD bool slu_record_native_key(struct slu_exchange *x);
+bool slu_record_key_is_request(const struct slu_record *record);
+
+/* record.c: the journal's part */
+
 enum slu_step slu_record_begin(struct slu_exchange *x); /* the step RECORD */
 enum slu_step slu_record_end(struct slu_exchange *x);   /* the step SETTLE */
 bool slu_record_replay(struct slu_exchange *x);

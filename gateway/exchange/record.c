@@ -1,7 +1,7 @@
 /*
  * The journal's part in the life of a request: a write is recorded before anything is sent, and its
- * end before it is answered. An Idempotency-Key binds the record: the same request with the same
- * key gets the first answer again (draft-ietf-httpapi-idempotency-key-header).
+ * end before it is answered. A key (key.c) binds the record: the same request with the same key
+ * gets the first answer again.
  *
  * The journal answers on its own thread by a letter to the exchange's loop. A letter is on the
  * heap, since the exchange may have given up waiting when it arrives.
@@ -9,10 +9,9 @@
 #include "exchange/exchange_internal.h"
 
 #include "base/clock.h"
-#include "codec/digest.h"
 #include "codec/json.h"
 
-enum { KEY_MOST = 255, WAIT_MS = 5000, AGAIN_MS = 200, SETTLE_MOST = 5 };
+enum { WAIT_MS = 5000, AGAIN_MS = 200, SETTLE_MOST = 5 };
 
 /* Letters */
 
@@ -123,92 +122,7 @@ enum slu_step slu_record_unasked(struct slu_exchange *x)
     return slu_exchange_fail(x, SLU_FAULT_UNAVAILABLE, "", "the journal cannot be read now");
 }
 
-/* The key */
-
-/* RFC 8941 §3.3.3: a string in quotes of printable ASCII, with \" and \\ alone escaped. */
-static bool read_string(struct slu_arena *arena, struct slu_str field, struct slu_str *ret_text)
-{
-    char *text = slu_arena_get(arena, field.n + 1);
-    size_t n = 0;
-
-    if (!text || field.n < 2 || field.p[0] != '"' || field.p[field.n - 1] != '"')
-        return false;
-    for (size_t i = 1; i + 1 < field.n; i++) {
-        char c = field.p[i];
-
-        if (c == '\\') {
-            if (++i + 1 >= field.n || (field.p[i] != '"' && field.p[i] != '\\'))
-                return false;
-            c = field.p[i];
-        } else if (c == '"' || c < 0x20 || c > 0x7e) {
-            return false;
-        }
-        text[n++] = c;
-    }
-    *ret_text = (struct slu_str){text, n};
-    return n > 0 && n <= KEY_MOST;
-}
-
-static bool refuse_key(struct slu_exchange *x, enum slu_fault_kind kind, const char *words)
-{
-    slu_exchange_fail(x, kind, "idempotency-key", "%s", words);
-    return false;
-}
-
-bool slu_record_read_key(struct slu_exchange *x)
-{
-    const struct slu_headers *headers = &x->request->headers;
-    struct slu_str name = SLU_STR("idempotency-key");
-    size_t count = slu_headers_count(headers, name);
-
-    if (!count)
-        return true;
-    if (!x->has_operation || !slu_operation_writes(x->operation))
-        return true; /* reads need none */
-    if (count > 1)
-        return refuse_key(x, SLU_FAULT_BAD_PARAMETER, "Idempotency-Key is given twice");
-    if (!read_string(x->arena, slu_headers_value(headers, name), &x->key))
-        return refuse_key(x, SLU_FAULT_BAD_PARAMETER,
-                          "Idempotency-Key is one string in quotes, of 1 to 255 printable ASCII "
-                          "characters: Idempotency-Key: \"8e03978e-40d5\"");
-    if (!x->station->worker->gateway->journal)
-        return refuse_key(x, SLU_FAULT_NOT_IMPLEMENTED,
-                          "this gateway keeps no journal, so it cannot honour an Idempotency-Key; "
-                          "configure \"store\"");
-    return true;
-}
-
 /* The record */
-
-/* What makes the same body another request. */
-static void add_wishes(const struct slu_exchange *x, struct slu_buf *text)
-{
-    const struct slu_headers *headers = &x->request->headers;
-
-    slu_buf_printf(text, "%s%s", x->lenient ? "\nlenient" : "", x->replace ? "\nreplace" : "");
-    for (size_t i = 0; i < headers->count; i++)
-        if (slu_str_eq_nocase(headers->items[i].name, SLU_STR("if-match")))
-            slu_buf_printf(text, "\nif-match %.*s", SLU_FMT(headers->items[i].value));
-}
-
-bool slu_record_digest(struct slu_exchange *x)
-{
-    char *hex = slu_arena_get(x->arena, SLU_SHA256_HEX);
-    struct slu_buf text;
-    bool good;
-
-    slu_buf_init(&text, 0);
-    good = hex && (!x->canonical || slu_json_write_sorted(x->arena, &text, x->canonical));
-    if (good && !text.failed)
-        x->request_text = slu_arena_str(x->arena, slu_buf_str(&text));
-    if (good && x->key.p) { /* without one nothing is compared */
-        add_wishes(x, &text);
-        good = !text.failed && slu_sha256_hex(slu_buf_str(&text), hex);
-        x->digest = (struct slu_str){hex, SLU_SHA256_HEX};
-    }
-    slu_buf_done(&text);
-    return good && x->request_text.p;
-}
 
 static struct slu_str targets_of(struct slu_exchange *x)
 {
@@ -225,9 +139,9 @@ static struct slu_str targets_of(struct slu_exchange *x)
 static struct slu_str scope_of(struct slu_exchange *x)
 {
     if (x->door)
-        return slu_arena_printf(x->arena, "door %.*s %s",
+        return slu_arena_printf(x->arena, "door %.*s %.*s %s",
                                 SLU_FMT(slu_table_dialect(x->door->table)),
-                                slu_operation_name(x->operation));
+                                SLU_FMT(x->target->name), slu_operation_name(x->operation));
     return slu_arena_printf(x->arena, "%.*s %.*s", SLU_FMT(x->request->method),
                             SLU_FMT(x->request->path));
 }
@@ -308,18 +222,6 @@ static bool is_journalled(const struct slu_exchange *x)
            slu_operation_writes(x->operation) && !x->dry_run && x->caller;
 }
 
-/* What a door's client wants, in the target's terms: aliases of the door are carried already. */
-static bool remember_native(struct slu_exchange *x)
-{
-    struct slu_value *said = x->canonical;
-    bool good;
-
-    x->canonical = x->job ? x->job->canonical : NULL;
-    good = slu_record_digest(x);
-    x->canonical = said;
-    return good;
-}
-
 static enum slu_step begin(struct slu_exchange *x)
 {
     struct slu_journal *journal = x->station->worker->gateway->journal;
@@ -328,7 +230,7 @@ static enum slu_step begin(struct slu_exchange *x)
 
     if (!try_create(x))
         return slu_exchange_fail(x, SLU_FAULT_INTERNAL, "", "the flow log cannot be sent");
-    if (x->door && !remember_native(x))
+    if (x->door && !slu_record_native_key(x))
         return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
     record = slu_record_of(x);
     x->letter = letter_new(x, true);
@@ -342,27 +244,59 @@ static enum slu_step begin(struct slu_exchange *x)
                              "the write cannot be recorded, so nothing was sent: %s", why.words);
 }
 
-/* The first answer again, or why not. */
-static enum slu_step repeat(struct slu_exchange *x, const struct slu_record *first)
+static enum slu_step answer_again(struct slu_exchange *x, const struct slu_record *first)
 {
-    if (!slu_str_eq(first->digest, x->digest))
-        return slu_exchange_fail(x, SLU_FAULT_KEY_REUSED, "idempotency-key",
-                                 "another request was sent with this Idempotency-Key before; use a "
-                                 "new key, or send the same request");
-    x->operation_id = slu_arena_str(x->arena, first->id);
-    x->handed_on = first->state == SLU_RECORD_RUNNING && x->prefers_async;
-    if (x->handed_on)
-        return STEP_REPLY;
-    if (first->state == SLU_RECORD_RUNNING)
-        return slu_exchange_fail(x, SLU_FAULT_IN_PROGRESS, "idempotency-key",
-                                 "the first request with this Idempotency-Key is still running: "
-                                 "operation %.*s",
-                                 SLU_FMT(first->id));
     x->replayed = true;
     x->response.status = (int)first->status;
     x->response.body = slu_arena_str(x->arena, first->body);
     x->replayed_headers = slu_arena_str(x->arena, first->headers);
     return STEP_REPLY;
+}
+
+/* The first answer again, or why not. */
+static enum slu_step repeat(struct slu_exchange *x, const struct slu_record *first)
+{
+    bool runs = first->state == SLU_RECORD_RUNNING;
+
+    if (!slu_str_eq(first->digest, x->digest))
+        return slu_exchange_fail(x, SLU_FAULT_KEY_REUSED, "idempotency-key",
+                                 "another request was sent with this Idempotency-Key before; use a "
+                                 "new key, or send the same request");
+    x->operation_id = slu_arena_str(x->arena, first->id);
+    x->handed_on = runs && x->prefers_async;
+    if (x->handed_on)
+        return STEP_REPLY;
+    if (runs)
+        return slu_exchange_fail(x, SLU_FAULT_IN_PROGRESS, "idempotency-key",
+                                 "the first request with this Idempotency-Key is still running: "
+                                 "operation %.*s",
+                                 SLU_FMT(first->id));
+    return answer_again(x, first);
+}
+
+/* The same at a door, in kinds that every cloud has words for. What was settled after a crash has
+ * no answer in the dialect: it is made anew, from how the flow log is now. */
+static enum slu_step repeat_at_door(struct slu_exchange *x, const struct slu_record *first)
+{
+    if (!slu_str_eq(first->digest, x->digest)) {
+        x->door_word = "reused";
+        return slu_exchange_fail(x, SLU_FAULT_CONFLICT, "reused",
+                                 "another request was sent with this token before");
+    }
+    if (first->state == SLU_RECORD_RUNNING) {
+        x->job->outcome.retry_after_ms = 1000;
+        return slu_exchange_fail(x, SLU_FAULT_UNAVAILABLE, "",
+                                 "the same request is still under way; try again in a moment");
+    }
+    if (first->body.n)
+        return answer_again(x, first);
+    if (first->state != SLU_RECORD_SUCCEEDED || !first->flow_log_id.n)
+        return slu_exchange_fail(x, SLU_FAULT_UPSTREAM_ERROR, "",
+                                 "what the first request with this token came to is not known; "
+                                 "look whether the flow log is there");
+    x->job->operation = x->job->asking = SLU_OP_GET;
+    x->job->id = slu_arena_str(x->arena, first->flow_log_id);
+    return STEP_WORK;
 }
 
 static enum slu_step begun(struct slu_exchange *x)
@@ -378,7 +312,7 @@ static enum slu_step begun(struct slu_exchange *x)
         return x->prefers_async && slu_exchange_hand_on(x) ? STEP_REPLY : STEP_WORK;
     case SLU_JOURNAL_EXISTS:
         slu_must(told->count == 1);
-        return repeat(x, &told->records[0]);
+        return x->door ? repeat_at_door(x, &told->records[0]) : repeat(x, &told->records[0]);
     case SLU_JOURNAL_NONE:
     case SLU_JOURNAL_FAILED:
         break;
@@ -431,6 +365,8 @@ static bool binds_nothing(const struct slu_exchange *x)
 {
     bool acted = false, refused = false;
 
+    if (x->key_is_request)
+        return true;
     if (x->several && x->fault.kind == SLU_FAULT_NONE)
         return slu_several_is_open(x);
     for (size_t i = 0; i < x->job_count; i++) {

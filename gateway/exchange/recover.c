@@ -135,6 +135,7 @@ static bool take_up(struct slu_exchange *x, const struct slu_record *record)
         record->flow_log_id.n ? slu_arena_str(x->arena, record->flow_log_id) : SLU_STR_NONE;
     x->caller = caller_of(x->station->catalog, record->caller);
     x->recorded = x->detached = true;
+    x->key_is_request = slu_record_key_is_request(record);
     find_route(x, record->scope);
     if (!slu_operation_of(record->operation, &operation))
         operation = SLU_OP_CREATE;

@@ -453,9 +453,9 @@ static struct slu_starred compile_starred(struct slu_compile *compile, const jso
 static void check_doors(struct slu_compile *compile, const struct slu_error_row *row,
                         struct slu_str at)
 {
-    static const char *const doors[] = {"signature", "unsigned",  "digest", "time",
-                                        "token",     "nonce",     "key",    "route",
-                                        "method",    "parameter", "scope",  "body"};
+    static const char *const doors[] = {"signature", "unsigned", "digest", "time",   "token",
+                                        "nonce",     "key",      "route",  "method", "parameter",
+                                        "scope",     "body",     "reused"};
 
     for (size_t i = 0; i < row->door_count; i++) {
         size_t k = 0;

@@ -315,7 +315,8 @@ slu_table_write_reply(const struct slu_table *table, enum slu_operation operatio
  * The dialect's own error: the row marked with this door word, or the first that has this kind for
  * the operation, or the first that has the kind. Door words: "signature", "unsigned", "digest",
  * "time", "token", "nonce", "key" (unknown access key), "route" (no such call), "method",
- * "parameter", "scope" (another project, region or router), "body".
+ * "parameter", "scope" (another project, region or router), "body", "reused" (an idempotency token,
+ * with another request).
  */
 SLU_NODISCARD bool slu_table_write_error(const struct slu_table *table,
                                          enum slu_operation operation, enum slu_fault_kind kind,

@@ -6,6 +6,8 @@
 
 #include "../store/store_support.h"
 
+#include <sqlite3.h>
+
 struct journal_world {
     struct world world; /* first: its helpers take the same state */
     struct place place;
@@ -42,6 +44,18 @@ static inline int journal_world_stop(void **state)
         journal_world_end_gateway(&both->world);
     place_done(&both->place);
     return world_stop(state);
+}
+
+/* Done to the file behind the journal's back. */
+static inline void journal_sql(struct world *world, const char *sql)
+{
+    struct journal_world *both = (struct journal_world *)world;
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open(both->place.store, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 5000);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
 }
 
 #define IN_A_JOURNAL_WORLD(test)                                                                   \

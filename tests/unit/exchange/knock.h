@@ -90,10 +90,9 @@ static inline struct slu_str wire_of(const struct slu_request *request, struct s
     return slu_buf_str(wire);
 }
 
-/* False when the connection ended without an answer. */
-static inline bool knocks(struct world *world, const struct wish *wish, struct answer *answer)
+/* The connection on which the answer will come. */
+static inline int begin_knock(struct world *world, const struct wish *wish)
 {
-    bool heard;
     struct slu_request request = request_of_wish(&world->arena, wish);
     struct slu_buf wire;
     struct slu_str text;
@@ -110,8 +109,16 @@ static inline bool knocks(struct world *world, const struct wish *wish, struct a
         *at = 'x';
     }
     say_bytes(fd, text.p, text.n);
-    heard = hear(fd, answer);
     slu_buf_done(&wire);
+    return fd;
+}
+
+/* False when the connection ended without an answer. */
+static inline bool knocks(struct world *world, const struct wish *wish, struct answer *answer)
+{
+    int fd = begin_knock(world, wish);
+    bool heard = hear(fd, answer);
+
     close(fd);
     return heard;
 }

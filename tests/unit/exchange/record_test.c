@@ -1,6 +1,7 @@
 /* The journal in the life of a request: which keys are taken, what a digest covers, what is bound,
  * callers and workers that leave while the journal is asked, and every allocation failing. */
 #include "journal_world.h"
+#include "knock.h"
 
 #define K64  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define K255 K64 K64 K64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
@@ -196,6 +197,87 @@ static void the_worker_ends_meanwhile(void **state)
     slu_journal_free(journal);
 }
 
+/* At doors */
+
+#define ROUTER_PATH "/v3/" PROJECT "/enterprise-router/" ROUTER "/flow-logs"
+#define ROUTER_CREATE(name)                                                                        \
+    "{\"flow_log\":{\"name\":\"" name "\",\"resource_type\":\"attachment\",\"resource_id\":"       \
+    "\"" ANY_UUID "\",\"log_store_type\":\"LTS\",\"log_group_id\":\"" ANY_UUID                     \
+    "\",\"log_stream_id\":\"" ANY_UUID "\"}}"
+
+static const struct wish with_token = {.front = FRONT_ROUTER,
+                                       .method = "POST",
+                                       .path = ROUTER_PATH,
+                                       .body = ROUTER_CREATE("edge-router"),
+                                       .token = "the-clients-own"};
+
+/* The same token with the same request gets the first answer again. */
+static void a_token_is_a_key(void **state)
+{
+    struct world *world = *state;
+    struct wish other = with_token;
+    struct slu_str first;
+
+    world->cloud.post = ROUTER_REPLY("available");
+    first = slu_arena_str(&world->arena, knock(world, &with_token)->body);
+    assert_true(slu_str_eq(first, knock(world, &with_token)->body));
+    assert_true(head_has(knock(world, &with_token), "idempotent-replayed: true"));
+    assert_int_equal(world->cloud.peer->requests, 1);
+    other.body = ROUTER_CREATE("another");
+    assert_str(text_of(document_of(world, &other, 400), "error_code"), "ER.04008503");
+    assert_int_equal(world->cloud.peer->requests, 1);
+    other.token = "another";
+    document_of(world, &other, 202);
+    assert_int_equal(world->cloud.peer->requests, 2);
+}
+
+/* Settled after a crash, when no client was there: its answer is made from what there is. */
+static void a_token_after_a_crash(void **state)
+{
+    struct world *world = *state;
+    struct slu_value *made;
+
+    world->cloud.post = world->cloud.get = ROUTER_REPLY("available");
+    document_of(world, &with_token, 202);
+    journal_sql(world, "UPDATE operations SET body = '', headers = '{}', status = 200");
+    made = document_of(world, &with_token, 202);
+    assert_str(text_of(slu_value_find(made, SLU_STR("flow_log")), "id"), ANY_UUID);
+    assert_int_equal(world->cloud.peer->posts, 1);
+    journal_sql(world, "UPDATE operations SET state = 'unknown'");
+    document_of(world, &with_token, 500);
+    assert_int_equal(world->cloud.peer->posts, 1);
+}
+
+/* With a token or without: what is under way is not begun twice. */
+static void the_first_still_runs_at_a_door(void **state)
+{
+    struct world *world = *state;
+    struct wish bare = with_token;
+    const struct wish *wishes[] = {&with_token, &bare};
+
+    bare.token = NULL;
+    world->cloud.post = ROUTER_REPLY("available");
+    for (size_t i = 0; i < SLU_COUNT(wishes); i++) {
+        const struct answer *second;
+        static struct answer first;
+        int fd;
+
+        world->cloud.way = CLOUD_HOLDS;
+        fd = begin_knock(world, wishes[i]);
+        assert_true(reaches(&world->cloud.held, (unsigned)i + 1));
+        second = knock(world, wishes[i]);
+        assert_int_equal(second->status, 503);
+        assert_true(head_has(second, "Retry-After: 1"));
+        world->cloud.way = CLOUD_ANSWERS;
+        assert_true(hear(fd, &first));
+        assert_int_equal(first.status, 202);
+        close(fd);
+    }
+    assert_int_equal(world->cloud.peer->requests, 2);
+    assert_int_equal(knock(world, &bare)->status, 202); /* over: it is another one */
+    assert_int_equal(world->cloud.peer->requests, 3);
+}
+
 struct failing {
     unsigned long at, asked;
 };
@@ -259,6 +341,9 @@ int main(void)
         IN_A_JOURNAL_WORLD(the_first_still_runs),
         IN_A_JOURNAL_WORLD(callers_leave_at_any_moment),
         IN_A_JOURNAL_WORLD(the_worker_ends_meanwhile),
+        IN_A_JOURNAL_WORLD(a_token_is_a_key),
+        IN_A_JOURNAL_WORLD(a_token_after_a_crash),
+        IN_A_JOURNAL_WORLD(the_first_still_runs_at_a_door),
         IN_A_JOURNAL_WORLD(every_allocation_fails),
     };
 

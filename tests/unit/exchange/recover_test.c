@@ -5,8 +5,6 @@
 
 #include "codec/time.h"
 
-#include <sqlite3.h>
-
 #define OLD_UUID "25c4052d-8d14-488f-aa00-19fea5a25fd0"
 #define NEW_UUID "35c4052d-8d14-488f-aa00-19fea5a25fd1"
 #define NET_PATH "/v1/" PROJECT "/fl/flow_logs"
@@ -209,16 +207,9 @@ static int end(void **state)
 /* What is running is another process's, which is dead, or alive. */
 static void disown_all(struct world *world, bool dead)
 {
-    struct journal_world *both = (struct journal_world *)world;
-    sqlite3 *db;
-    const char *sql = dead ? "UPDATE operations SET owner = 'dead' WHERE state = 'running'"
-                           : "UPDATE operations SET owner = 'alive' WHERE state = 'running';"
-                             "INSERT INTO owners VALUES ('alive', 9000000000000)";
-
-    assert_int_equal(sqlite3_open(both->place.store, &db), SQLITE_OK);
-    sqlite3_busy_timeout(db, 5000);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
+    journal_sql(world, dead ? "UPDATE operations SET owner = 'dead' WHERE state = 'running'"
+                            : "UPDATE operations SET owner = 'alive' WHERE state = 'running';"
+                              "INSERT INTO owners VALUES ('alive', 9000000000000)");
 }
 
 /* A write that another process has begun and not settled. */
@@ -617,6 +608,39 @@ static void a_replacement_that_is_not_ours_any_more(void **state)
     close(fd);
 }
 
+/* At doors: a token stays bound to what it made, the request itself only while that is under way. */
+
+static bool is_bound(struct world *world, struct slu_str id)
+{
+    struct slu_journal_reply *reply =
+        DO(SLU_JOURNAL_DONE, slu_journal_get(world->gateway.journal, id, SLU_STR_NONE, CALL));
+    bool bound = reply->records[0].key.p != NULL;
+
+    slu_journal_reply_free(reply);
+    return bound;
+}
+
+static void keys_of_doors(void **state)
+{
+    struct world *world = *state;
+    struct slu_record record = {.scope = SLU_STR("door otc-vpc net create")};
+    struct slu_str ids[2];
+
+    now.rows[0] = (struct row){.id = NEW_UUID};
+    record.key = SLU_STR("token 0b5d");
+    ids[0] = left_behind(world, record);
+    record.key = SLU_STR("request 0b5d");
+    ids[1] = left_behind(world, record);
+    recover(world);
+    for (size_t i = 0; i < SLU_COUNT(ids); i++) {
+        struct slu_value *document = end_of(world, ids[i]);
+
+        assert_str(text_of(document, "status"), "succeeded");
+        assert_str(text_of(document, "flow_log_id"), NEW_UUID);
+        assert_int_equal(is_bound(world, ids[i]), i == 0);
+    }
+}
+
 /* Several targets; what the memory cloud had went with the gateway that is gone. */
 
 static struct slu_record of_several(const char *policy, const char *targets)
@@ -796,6 +820,7 @@ int main(void)
         IN_A_CRASHED_WORLD(the_old_one_stays),
         IN_A_CRASHED_WORLD(a_replacement_is_noted),
         IN_A_CRASHED_WORLD(a_replacement_that_is_not_ours_any_more),
+        IN_A_CRASHED_WORLD(keys_of_doors),
         IN_A_CRASHED_WORLD(best_effort_is_finished),
         IN_A_CRASHED_WORLD(nothing_of_best_effort_stands),
         IN_A_CRASHED_WORLD(all_is_undone),
