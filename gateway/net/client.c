@@ -200,6 +200,15 @@ static void fail(struct link *link, const struct slu_fault *fault)
     }
 }
 
+/* It would go on to where the name once led. */
+static bool is_old(const struct link *link)
+{
+    const struct slu_upstream *upstream = link->side->upstream;
+
+    return slu_loop_now_us(upstream->loop) - slu_conn_connected_us(link->conn) >=
+           (uint64_t)upstream->conf.age_ms * 1000;
+}
+
 /* The reply is whole. The connection is kept when both sides are at the end of a message and agree
  * to go on. */
 static void succeed(struct link *link, bool at_end)
@@ -209,7 +218,7 @@ static void succeed(struct link *link, bool at_end)
     take_figures(link);
     call->result.sent = SLU_SENT_ANSWERED;
     call->result.response = link->reader.response;
-    if (at_end && link->reader.keep && !slu_conn_pending(link->conn))
+    if (at_end && link->reader.keep && !slu_conn_pending(link->conn) && !is_old(link))
         make_idle(link);
     else
         drop_link(link);
@@ -451,6 +460,7 @@ static void dial(struct link *link)
     if (!conn) {
         if (link->fault.kind == SLU_FAULT_NONE)
             set_late(link);
+        slu_lookup_doubt(link->side->upstream->resolver, link->side->upstream->conf.host);
         fail(link, &link->fault);
         return;
     }

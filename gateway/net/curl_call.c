@@ -111,6 +111,8 @@ static bool set_rules(CURL *easy, const struct slu_upstream_conf *conf)
     good &= curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L) == CURLE_OK;
     good &=
         curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)(conf->idle_ms + 999) / 1000) == CURLE_OK;
+    good &= curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long)(conf->age_ms + 999) / 1000) ==
+            CURLE_OK;
     return good;
 }
 
@@ -320,6 +322,8 @@ static void fail(struct slu_curl_transfer *transfer, CURLcode code)
     memcpy(text, transfer->error, sizeof(text));
     curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &number);
     call->result.sent = unsent ? SLU_SENT_NOTHING : SLU_SENT_PERHAPS;
+    if (unsent && transfer->side->name)
+        slu_lookup_doubt(call->upstream->resolver, transfer->side->name);
     release(transfer);
     if (call->result.fault.kind != SLU_FAULT_NONE) {
         slu_call_finish(call);

@@ -1,7 +1,7 @@
 /*
  * Names to addresses: c-ares on the loop, with a cache. Questions for one name share one query,
  * queries are bounded, and an answer is always delivered from the loop. What a name resolved to is
- * kept for its TTL within 5 to 300 s, that it did not for 2 s.
+ * kept for its TTL within 5 to 300 s, that it did not, or that nobody is there, for 2 s.
  *
  * c-ares reads /etc/resolv.conf and /etc/hosts, repeats a query by itself and sorts the addresses
  * (RFC 6724). It has no deadline for the whole: whoever asks brings one and cancels.
@@ -16,8 +16,8 @@
 enum {
     BUCKETS = 64,
     NAMES_MOST = 1024,
-    QUERIES_MOST = 16,
-    TRY_MS = 1000, /* the first try; c-ares doubles it for each further one */
+    QUERIES_MOST = 512, /* names of which nothing is heard must not keep others waiting */
+    TRY_MS = 1000,      /* the first try; c-ares doubles it for each further one */
     TRIES = 3,
     TTL_LEAST_S = 5,
     TTL_MOST_S = 300,
@@ -35,7 +35,7 @@ struct slu_name {
     unsigned ready; /* look-ups on the way to their asker */
     bool asking, in_queue;
     int status; /* of c-ares; ARES_SUCCESS: addresses hold */
-    uint64_t good_until_us;
+    uint64_t told_us, good_until_us;
     struct slu_addresses addresses;
     char host[];
 };
@@ -209,7 +209,8 @@ static void answer(struct slu_name *name)
 static void keep(struct slu_name *name, int status, int ttl_s)
 {
     name->status = status;
-    name->good_until_us = slu_loop_now_us(name->resolver->loop) + (uint64_t)ttl_s * 1000000;
+    name->told_us = slu_loop_now_us(name->resolver->loop);
+    name->good_until_us = name->told_us + (uint64_t)ttl_s * 1000000;
 }
 
 /* The addresses of an answer and how long they hold: the shortest TTL of any record in it. */
@@ -336,13 +337,20 @@ static void take_numeric(struct slu_name *name)
     name->good_until_us = UINT64_MAX;
 }
 
-static struct slu_name *find_name(struct slu_resolver *resolver, const char *host)
+static struct slu_name *find_known(struct slu_resolver *resolver, const char *host)
 {
-    struct slu_name **bucket = bucket_of(resolver, host), *name = *bucket;
-    size_t length = strlen(host);
+    struct slu_name *name = *bucket_of(resolver, host);
 
     while (name && !slu_str_eq_nocase(slu_str_of(name->host), slu_str_of(host)))
         name = name->next;
+    return name;
+}
+
+static struct slu_name *find_name(struct slu_resolver *resolver, const char *host)
+{
+    struct slu_name **bucket = bucket_of(resolver, host), *name = find_known(resolver, host);
+    size_t length = strlen(host);
+
     if (name)
         return name;
     if (resolver->name_count >= NAMES_MOST)
@@ -391,6 +399,15 @@ void slu_lookup_cancel(struct slu_lookup *lookup)
     }
     TAILQ_REMOVE(&lookup->name->waiting, lookup, link);
     lookup->resolver = NULL;
+}
+
+void slu_lookup_doubt(struct slu_resolver *resolver, const char *host)
+{
+    struct slu_name *name = find_known(resolver, host);
+    uint64_t soon_us = name ? name->told_us + TTL_FAILED_S * 1000000 : 0;
+
+    if (name && name->good_until_us != UINT64_MAX && name->good_until_us > soon_us)
+        name->good_until_us = soon_us;
 }
 
 bool slu_resolver_use_servers(struct slu_resolver *resolver, const char *servers)

@@ -292,7 +292,7 @@ static void set_defaults(struct slu_upstream_conf *conf)
     } defaults[] = {
         {&conf->connect_timeout_ms, 3000}, {&conf->max_connections, 256},
         {&conf->max_waiting, 1024},        {&conf->idle_ms, 30000},
-        {&conf->reply_bytes, 1048576},
+        {&conf->reply_bytes, 1048576},     {&conf->age_ms, 300000},
     };
 
     for (size_t i = 0; i < SLU_COUNT(defaults); i++) {

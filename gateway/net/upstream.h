@@ -31,6 +31,7 @@ struct slu_upstream_conf {
     uint32_t max_connections;      /* per thread; default 256; beyond it calls wait in order */
     uint32_t max_waiting;          /* default 1024; beyond it a call fails at once (UNAVAILABLE) */
     uint32_t idle_ms;              /* a kept connection is dropped after this; default 30000 */
+    uint32_t age_ms;               /* an older connection is not kept; default 300000 */
     uint32_t reply_bytes;          /* most bytes of head and body together; default 1 MiB */
 };
 

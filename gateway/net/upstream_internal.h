@@ -54,6 +54,9 @@ void slu_lookup_start(struct slu_lookup *lookup, struct slu_resolver *resolver, 
                       slu_lookup_fn *fn, void *user);
 /* `fn` will not be called; nothing happens when no question is under way. */
 void slu_lookup_cancel(struct slu_lookup *lookup);
+/* None of its addresses could be reached: it is asked for again before its time, but not more often
+ * than every two seconds. */
+void slu_lookup_doubt(struct slu_resolver *resolver, const char *host);
 /* For tests: ask these servers ("127.0.0.1:5353"), and count the questions put to the network. */
 SLU_NODISCARD bool slu_resolver_use_servers(struct slu_resolver *resolver, const char *servers);
 unsigned slu_resolver_asked(const struct slu_resolver *resolver);

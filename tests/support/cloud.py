@@ -479,7 +479,7 @@ def folded_header(link, request):
 class Cloud:
     """Listens on loopback. `requests` holds what was received, newest last."""
 
-    def __init__(self, keys=None, tls=None, pending=0):
+    def __init__(self, keys=None, tls=None, pending=0, address="127.0.0.1", port=0):
         self.systems = Systems(pending)
         self.keys = keys or {}
         self.requests, self.connections, self.bad_signatures = [], 0, []
@@ -488,13 +488,16 @@ class Cloud:
         self.close_after_reply = False
         self.delay = 0.0
         self._tls, self._open, self._lock = tls, set(), threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._listener = socket.create_server((address, port), backlog=512)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def url(self):
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+        return self.url_of("127.0.0.1")
+
+    def url_of(self, host):
+        return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
 
     def clear(self):
         self.requests.clear()

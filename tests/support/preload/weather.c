@@ -4,7 +4,7 @@
  *   WEATHER_DISK   the folder whose disk it is
  *   WEATHER_STALL  while this file exists, what writes below the folder does not come back
  *   WEATHER_CLOCK  a file with the seconds by which the clock is ahead; the monotonic one is not
- *   WEATHER_DNS    the port on 127.0.0.1 that is meant by port 53 of any address
+ *   WEATHER_DNS    the port on 127.0.0.1 of the only name server there is
  */
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -115,6 +115,15 @@ int gettimeofday(struct timeval *restrict ret_time, void *restrict zone)
 }
 
 /* Names */
+
+FILE *fopen(const char *restrict path, const char *restrict mode)
+{
+    static char only[] = "nameserver 127.0.0.1\n";
+
+    if (getenv("WEATHER_DNS") && strcmp(path, "/etc/resolv.conf") == 0)
+        return fmemopen(only, strlen(only), "r");
+    return NEXT(fopen)(path, mode);
+}
 
 int connect(int fd, const struct sockaddr *address, socklen_t length)
 {

@@ -110,6 +110,26 @@ static void idle_connections_are_watched(void **state)
     }
 }
 
+/* However much it is used: its name may lead elsewhere by now. */
+static void old_connections_are_not_kept(void **state)
+{
+    struct world *world = *state;
+    struct peer *peer = peer_start(peer_serve_script, &hello, NULL);
+    struct slu_upstream *upstream =
+        open_upstream(world, (struct slu_upstream_conf){.port = peer->port, .age_ms = 300});
+
+    answered(world, upstream, "GET");
+    run_for(world->loop, 180);
+    assert_true(answered(world, upstream, "GET").result.reused);
+    run_for(world->loop, 180);
+    assert_true(answered(world, upstream, "GET").result.reused); /* the last one over it */
+    assert_int_equal(slu_upstream_counts(upstream).open, 0);
+    assert_false(answered(world, upstream, "GET").result.reused);
+    assert_int_equal(slu_upstream_counts(upstream).idle, 1);
+    slu_upstream_free(upstream);
+    peer_stop(peer);
+}
+
 static void idle_connections_end_in_time(void **state)
 {
     struct world *world = *state;
@@ -278,10 +298,11 @@ static void a_proxy_needs_the_other_transport(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(idle_connections_are_watched),       TEST(idle_connections_end_in_time),
-        TEST(what_never_left_goes_again),         TEST(a_read_is_repeated_once),
-        TEST(a_reply_that_began_is_not_repeated), TEST(the_newest_connection_is_taken),
-        TEST(parts_no_head_can_hold_are_refused), TEST(a_proxy_needs_the_other_transport),
+        TEST(idle_connections_are_watched),      TEST(idle_connections_end_in_time),
+        TEST(old_connections_are_not_kept),      TEST(what_never_left_goes_again),
+        TEST(a_read_is_repeated_once),           TEST(a_reply_that_began_is_not_repeated),
+        TEST(the_newest_connection_is_taken),    TEST(parts_no_head_can_hold_are_refused),
+        TEST(a_proxy_needs_the_other_transport),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

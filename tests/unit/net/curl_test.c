@@ -272,6 +272,28 @@ static void a_dead_idle_connection_does_not_spin(void **state)
     peer_stop(peer);
 }
 
+/* However much it is used: its name may lead elsewhere by now. */
+static void old_connections_are_not_used(void **state)
+{
+    struct world *world = *state;
+    struct peer *peer = peer_start(peer_serve_script, &hello, NULL);
+    struct slu_upstream *upstream = open_upstream(
+        world, (struct slu_upstream_conf){.host = "127.0.0.1", .port = peer->port, .age_ms = 1000});
+    struct slu_request request = request_of("GET", "/", "");
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct outcome got;
+
+        assert_true(call_once(world->loop, upstream, &request, 2000, &got));
+        assert_int_equal(got.result.sent, SLU_SENT_ANSWERED);
+        assert_int_equal(got.result.reused, i == 1);
+        slu_arena_done(&got.arena);
+        run_for(world->loop, i == 1 ? 2000 : 10); /* curl counts whole seconds */
+    }
+    slu_upstream_free(upstream);
+    peer_stop(peer);
+}
+
 /* Sixty names' worth of calls at once start no thread of curl: one question to our resolver. */
 static void names_come_from_our_resolver(void **state)
 {
@@ -309,6 +331,7 @@ int main(void)
         TEST(proxies_are_checked),
         TEST(files_are_checked),
         TEST(a_dead_idle_connection_does_not_spin),
+        TEST(old_connections_are_not_used),
         TEST(names_come_from_our_resolver),
     };
 

@@ -112,6 +112,30 @@ static void unknown_names_are_remembered_for_two_seconds(void **state)
     assert_int_equal(slu_resolver_asked(world->resolver), 2);
 }
 
+static void what_is_doubted_is_asked_again_after_two_seconds(void **state)
+{
+    struct world *world = *state;
+
+    slu_lookup_doubt(world->resolver, "a4.test"); /* nobody knows it */
+    look_up(world, "a4.test");
+    slu_lookup_doubt(world->resolver, "A4.test");
+    look_up(world, "a4.test");
+    assert_int_equal(slu_resolver_asked(world->resolver), 1);
+    run_for(world->loop, 2050);
+    look_up(world, "a4.test");
+    assert_int_equal(slu_resolver_asked(world->resolver), 2);
+    run_for(world->loop, 2050);
+    look_up(world, "a4.test"); /* nobody has doubted that */
+    assert_int_equal(slu_resolver_asked(world->resolver), 2);
+    slu_lookup_doubt(world->resolver, "a4.test"); /* at once: it is old enough */
+    look_up(world, "a4.test");
+    assert_int_equal(slu_resolver_asked(world->resolver), 3);
+    look_up(world, "192.0.2.7");
+    slu_lookup_doubt(world->resolver, "192.0.2.7");
+    look_up(world, "192.0.2.7");
+    assert_int_equal(slu_resolver_asked(world->resolver), 3);
+}
+
 static void one_query_answers_all_who_ask(void **state)
 {
     struct world *world = *state;
@@ -129,19 +153,20 @@ static void one_query_answers_all_who_ask(void **state)
 static void queries_are_bounded(void **state)
 {
     struct world *world = *state;
-    struct slu_lookup lookups[60] = {0};
-    char names[60][16];
+    static struct slu_lookup lookups[600];
+    static char names[600][16];
 
-    world->wanted = 60;
+    memset(lookups, 0, sizeof(lookups));
+    world->wanted = 600;
     for (size_t i = 0; i < SLU_COUNT(lookups); i++) {
         snprintf(names[i], sizeof(names[i]), "a%zu.test", i + 100);
         slu_lookup_start(&lookups[i], world->resolver, names[i], take, world);
     }
-    assert_int_equal(slu_resolver_asked(world->resolver), 16);
+    assert_int_equal(slu_resolver_asked(world->resolver), 512);
     slu_loop_run(world->loop);
-    assert_int_equal(world->ended, 60);
+    assert_int_equal(world->ended, 600);
     assert_int_equal(world->fault.kind, SLU_FAULT_NONE);
-    assert_int_equal(slu_resolver_asked(world->resolver), 60);
+    assert_int_equal(slu_resolver_asked(world->resolver), 600);
 }
 
 static void a_silent_server_can_be_left(void **state)
@@ -225,6 +250,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(answers_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(many_addresses_are_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(unknown_names_are_remembered_for_two_seconds, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_is_doubted_is_asked_again_after_two_seconds, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(one_query_answers_all_who_ask, setup, teardown),
         cmocka_unit_test_setup_teardown(queries_are_bounded, setup, teardown),
