@@ -33,17 +33,6 @@ int64_t slu_skew_offset_s(const struct slu_skew *skew)
     return atomic_load_explicit(&skew->applied_s, memory_order_relaxed);
 }
 
-bool slu_skew_date(struct slu_str date, int64_t received_s, int64_t *ret_date_s)
-{
-    int64_t date_s;
-
-    if (!slu_time_http(date, received_s, &date_s) || date_s > received_s + MOST_S ||
-        date_s < received_s - MOST_S)
-        return false;
-    *ret_date_s = date_s;
-    return true;
-}
-
 /* The least difference that explains the Date, which was written between sending and receiving and
  * has whole seconds. */
 static bool measure(struct slu_skew *skew, struct slu_str date, int64_t sent_s, int64_t received_s,

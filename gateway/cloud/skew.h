@@ -21,9 +21,6 @@ SLU_NODISCARD struct slu_skew *slu_skew_new(void);
 void slu_skew_free(struct slu_skew *skew);
 SLU_AUTO_DEFINE(slu_skew)
 
-/* A Date that says something, against this machine's clock when it came. */
-SLU_NODISCARD bool slu_skew_date(struct slu_str date, int64_t received_s, int64_t *ret_date_s);
-
 /* To be added to the clock when a request is signed; the caller keeps it with the attempt. */
 int64_t slu_skew_offset_s(const struct slu_skew *skew);
 

@@ -37,6 +37,8 @@ struct slu_response {
     int status;
     struct slu_headers headers;
     struct slu_str body;
+    int64_t
+        received_s; /* this machine's clock when it came; 0: not told, then its dates say nothing */
 };
 
 /* False when the name is no token or the value holds a control character (RFC 9110 §5), or on no

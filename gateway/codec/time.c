@@ -421,3 +421,14 @@ bool slu_time_http(struct slu_str text, int64_t now_s, int64_t *ret_unix_s)
     *ret_unix_s = unix_s;
     return true;
 }
+
+bool slu_time_date(struct slu_str text, int64_t now_s, int64_t *ret_unix_s)
+{
+    int64_t unix_s;
+
+    if (!slu_time_http(text, now_s, &unix_s) || unix_s > now_s + DAY_SECONDS ||
+        unix_s < now_s - DAY_SECONDS)
+        return false;
+    *ret_unix_s = unix_s;
+    return true;
+}

@@ -33,5 +33,8 @@ SLU_NODISCARD bool slu_time_to_unix(struct slu_str text, int64_t *ret_unix_s);
 /* An HTTP-date in any of its three forms (RFC 9110 §5.6.7); the day of the week must be right.
  * `now_s` decides the century of the form that has two digits for the year. */
 SLU_NODISCARD bool slu_time_http(struct slu_str text, int64_t now_s, int64_t *ret_unix_s);
+/* The Date of a message that came at `now_s` by this machine's clock. One that is more than a day
+ * away says nothing, as if it were none. */
+SLU_NODISCARD bool slu_time_date(struct slu_str text, int64_t now_s, int64_t *ret_unix_s);
 
 #endif

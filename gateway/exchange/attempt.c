@@ -146,7 +146,7 @@ static void see_date(struct slu_job *job, struct slu_guard *guard, int64_t now_s
     struct slu_str date = slu_headers_value(&job->result.response.headers, SLU_STR("date"));
 
     slu_skew_see(guard->skew, date, job->sent_s, now_s);
-    if (job->latest_us && !slu_skew_date(date, now_s, &job->date_s))
+    if (job->latest_us && !slu_time_date(date, now_s, &job->date_s))
         job->date_s = 0;
 }
 

@@ -5,6 +5,7 @@
 #include "exchange/exchange_internal.h"
 
 #include "base/clock.h"
+#include "codec/time.h"
 
 enum { LOOK_AGAIN_MS = 1000 }; /* should a wake be lost for want of memory */
 
@@ -106,7 +107,7 @@ static int64_t clock_there_s(const struct slu_response *response)
     struct slu_str date = slu_headers_value(&response->headers, SLU_STR("date"));
     int64_t now_s = slu_clock_real_s(), date_s;
 
-    return slu_skew_date(date, now_s, &date_s) ? date_s : now_s;
+    return slu_time_date(date, now_s, &date_s) ? date_s : now_s;
 }
 
 /* False, and all who wait are told why, when the answer brought no token. */

@@ -629,6 +629,7 @@ static enum slu_job_step normalise(struct slu_job *job)
     if (job->result.sent != SLU_SENT_ANSWERED)
         return no_answer(job);
     job->cloud_status = job->result.response.status;
+    job->result.response.received_s = slu_clock_real_s();
     if (!slu_table_read_reply(job->target->table, job->asking, job->native_step,
                               &job->result.response, meant(job), job->vars, act_arena(job),
                               job->paging ? &job->page_losses : job->losses, &job->outcome,

@@ -17,7 +17,7 @@ static void last_resort(struct slu_response *response)
         "request\",\"status\":503,\"detail\":\"the memory that one request may use is "
         "spent\",\"code\":\"out_of_memory\",\"retryable\":false}");
 
-    *response = (struct slu_response){503, {&type, 1, 1}, body};
+    *response = (struct slu_response){.status = 503, .headers = {&type, 1, 1}, .body = body};
 }
 
 void slu_respond(struct slu_arena *arena, struct slu_response *response, int status,

@@ -4,6 +4,8 @@
  */
 #include "mapping/errors_internal.h"
 
+#include "codec/time.h"
+
 enum { MS_A_SECOND = 1000 };
 
 struct reader {
@@ -20,25 +22,47 @@ struct reader {
 
 /* ---- hints ---- */
 
-static uint32_t scaled(struct slu_str text, uint32_t unit_ms)
+static uint32_t milliseconds(uint64_t number, uint32_t unit_ms)
 {
-    uint64_t number, ms;
+    uint64_t ms;
 
-    if (!slu_str_to_u64(text, &number))
-        return 0;
     if (__builtin_mul_overflow(number, (uint64_t)unit_ms, &ms) || ms > UINT32_MAX)
         return UINT32_MAX;
     return (uint32_t)ms;
 }
 
-/* RFC 9110 §10.2.3; its form as a date is left alone. The table's own header is finer. */
-static uint32_t retry_after(const struct slu_table *table, const struct slu_headers *headers)
+static uint32_t scaled(struct slu_str text, uint32_t unit_ms)
 {
+    uint64_t number;
+
+    return slu_str_to_u64(text, &number) ? milliseconds(number, unit_ms) : 0;
+}
+
+/* Counted from the reply's own Date: its clock need not be ours. What is over is no hint. */
+static uint32_t until_date(struct slu_str text, const struct slu_response *response)
+{
+    struct slu_str date = slu_headers_value(&response->headers, SLU_STR("date"));
+    int64_t now_s = response->received_s, at_s;
+
+    if (!now_s || !slu_time_http(text, now_s, &at_s))
+        return 0;
+    if (!slu_time_date(date, response->received_s, &now_s))
+        now_s = response->received_s;
+    return at_s > now_s ? milliseconds((uint64_t)(at_s - now_s), MS_A_SECOND) : 0;
+}
+
+/* RFC 9110 §10.2.3: seconds or a date. The table's own header is finer. */
+static uint32_t retry_after(const struct slu_table *table, const struct slu_response *response)
+{
+    struct slu_str text = slu_headers_value(&response->headers, SLU_STR("retry-after"));
     uint32_t ms = 0;
 
     if (table->retry_header.p)
-        ms = scaled(slu_headers_value(headers, table->retry_header), table->retry_unit_ms);
-    return ms ? ms : scaled(slu_headers_value(headers, SLU_STR("retry-after")), MS_A_SECOND);
+        ms = scaled(slu_headers_value(&response->headers, table->retry_header),
+                    table->retry_unit_ms);
+    if (!ms)
+        ms = scaled(text, MS_A_SECOND);
+    return ms ? ms : until_date(text, response);
 }
 
 static struct slu_str request_id(struct reader *reader)
@@ -332,7 +356,7 @@ bool slu_table_read_reply(const struct slu_table *table, enum slu_operation oper
     if (arena->failed)
         return slu_fault_memory(fault);
     ret_outcome->vendor_request_id = request_id(&reader);
-    ret_outcome->retry_after_ms = retry_after(table, &response->headers);
+    ret_outcome->retry_after_ms = retry_after(table, response);
     if (is_success(reader.run.step, response->status) && !fails_anyway(&reader))
         return finish_success(&reader, step);
     return finish_error(&reader);

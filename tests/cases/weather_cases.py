@@ -425,16 +425,53 @@ def deadline_while_it_jumps(world, then):
 
 
 def pause_while_it_jumps(world, then):
-    """The cloud asks for two seconds."""
-    with Place(world) as place:
+    pauses(world, lambda now: [("Retry-After", "2")], then=then)
+
+
+def pauses(world, fields, first=0, then=0):
+    """The cloud asks for two seconds, and gets them."""
+    with Place(world, clock=first) as place:
         def later(link, request):
             place.cloud.fault = Dated(place)
-            link.reply(429, b"{}", [("Retry-After", "2")])
+            link.reply(429, b"{}", fields(time.time()))
         place.cloud.fault = later
         in_a_moment(lambda: place.weather.set_clock(then))
         answer = place.gateway.call("GET", LOGS % "net")
         assert answer.status == 200, repr(answer)
-        assert 2.0 <= answer.took < 3.1 + 1.0 * place.binary.slow, f"{answer.took:.2f} s"
+        assert 1.9 <= answer.took < 4.1 + 1.0 * place.binary.slow, f"{answer.took:.2f} s"
+
+
+def case_a_date_to_wait_for(world):
+    """Retry-After as a date counts by the clock of who says it."""
+    def fields(now):
+        return [("Date", email.utils.formatdate(now, usegmt=True)),
+                ("Retry-After", email.utils.formatdate(int(now) + 2, usegmt=True))]
+    running = {f"{ahead} s": Later(lambda a=ahead: pauses(world, fields, a, a))
+               for ahead in (0, *AHEAD)}
+    running["without a Date"] = Later(lambda: pauses(world, lambda now: [
+        ("Retry-After", email.utils.formatdate(int(now) + 3, usegmt=True))]))
+    for label, part in running.items():
+        yield label, part.get
+
+
+def case_dates_that_are_passed_on(world):
+    """Later than anybody waits, bounded; and those that are over or none are no hint."""
+    with Place(world, retries=0) as place:
+        for label, date, least, most in (
+                ("an hour", email.utils.formatdate(time.time() + 3600, usegmt=True), 3590, 3600),
+                ("for ever", "Fri, 31 Dec 9999 23:59:59 GMT", 4294967, 4294968),
+                ("long ago", "Thu, 01 Jan 1970 00:00:00 GMT", 0, 1), ("no date", "tomorrow", 0, 1)):
+            def part(date=date, least=least, most=most):
+                place.cloud.fault = lambda link, request: link.reply(
+                    503, b"{}", [("Retry-After", date)])
+                answer = place.gateway.call("GET", LOGS % "net")
+                problem(answer, 503, "upstream_unavailable")
+                told = int(answer.headers.get("retry-after", "0"))
+                assert least <= told <= most, repr(answer)
+                assert answer.took < 1.0 * place.binary.slow, f"{answer.took:.2f} s"
+                place.cloud.fault = None
+                assert place.gateway.call("GET", LOGS % "net").status == 200
+            yield label, part
 
 
 def breaker_while_it_jumps(world, then):

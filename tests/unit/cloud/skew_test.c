@@ -69,21 +69,6 @@ static void test_absurd(void **state)
     assert_int_equal(slu_skew_offset_s(skew), 0);
 }
 
-static void test_a_date_that_says_something(void **state)
-{
-    int64_t read;
-
-    (void)state;
-    for (int64_t away = -DAY; away <= DAY; away += DAY / 8) {
-        assert_true(slu_skew_date(date(NOW + away), NOW, &read));
-        assert_int_equal(read, NOW + away);
-    }
-    assert_false(slu_skew_date(date(NOW - DAY - 1), NOW, &read));
-    assert_false(slu_skew_date(date(NOW + DAY + 1), NOW, &read));
-    assert_false(slu_skew_date(SLU_STR("2026-01-01T00:00:00Z"), NOW, &read));
-    assert_false(slu_skew_date(SLU_STR_NONE, NOW, &read));
-}
-
 static void test_corrected(void **state)
 {
     slu_auto(slu_skew) *skew = slu_skew_new();
@@ -169,13 +154,9 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_measured),
-        cmocka_unit_test(test_absurd),
-        cmocka_unit_test(test_a_date_that_says_something),
-        cmocka_unit_test(test_corrected),
-        cmocka_unit_test(test_once_a_second),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_measured),  cmocka_unit_test(test_absurd),
+        cmocka_unit_test(test_corrected), cmocka_unit_test(test_once_a_second),
+        cmocka_unit_test(test_threads),   cmocka_unit_test(test_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -261,6 +261,26 @@ static const char *const no_http_dates[] = {
     "Sun Nov 06 08:49 1994",
     "Thu, 29 Feb 2023 12:00:00 GMT",
 };
+static void test_the_date_of_a_message(void **state)
+{
+    enum { NOW = 784111777, DAY = 86400 };
+    char text[SLU_TIME_IMF];
+    int64_t unix_s;
+
+    (void)state;
+    for (int64_t away = -DAY; away <= DAY; away += DAY / 8) {
+        slu_time_imf(NOW + away, text);
+        assert_true(slu_time_date((struct slu_str){text, sizeof(text)}, NOW, &unix_s));
+        assert_int_equal(unix_s, NOW + away);
+    }
+    for (int64_t away = -DAY - 1; away <= DAY + 1; away += 2 * DAY + 2) {
+        slu_time_imf(NOW + away, text);
+        assert_false(slu_time_date((struct slu_str){text, sizeof(text)}, NOW, &unix_s));
+    }
+    assert_false(slu_time_date(SLU_STR("1994-11-06T08:49:37Z"), NOW, &unix_s));
+    assert_false(slu_time_date(SLU_STR_NONE, NOW, &unix_s));
+}
+
 static void test_http_dates(void **state)
 {
     static const int64_t now = 1767225600; /* 2026-01-01 */
@@ -296,6 +316,7 @@ int main(void)
         cmocka_unit_test(known_forms),
         cmocka_unit_test(survives_failing_allocations),
         cmocka_unit_test(test_http_dates),
+        cmocka_unit_test(test_the_date_of_a_message),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -404,6 +404,57 @@ static struct slu_outcome read_get(int status, const char *body)
     return outcome;
 }
 
+static void hints_when_to_try_again(void **state)
+{
+    enum { NOW = 784111777 };
+    static const struct {
+        const char *retry_after, *date;
+        int64_t received_s;
+        uint32_t ms;
+    } rows[] = {
+        {"7", NULL, 0, 7000},
+        {"0", NULL, NOW, 0},
+        {"-7", NULL, NOW, 0},
+        {"7.5", NULL, NOW, 0},
+        {"99999999999999999999", NULL, NOW, 0},
+        {"9999999999", NULL, NOW, UINT32_MAX},
+        {"Sun, 06 Nov 1994 08:49:44 GMT", NULL, NOW, 7000},
+        {"Sunday, 06-Nov-94 08:49:44 GMT", NULL, NOW, 7000},
+        {"Sun Nov  6 08:49:44 1994", NULL, NOW, 7000},
+        {"Sun, 06 Nov 1994 08:49:44 GMT", NULL, 0, 0},
+        {"Sun, 06 Nov 1994 08:49:37 GMT", NULL, NOW, 0},
+        {"Sun, 06 Nov 1994 08:49:36 GMT", NULL, NOW, 0},
+        {"Thu, 01 Jan 1970 00:00:00 GMT", NULL, NOW, 0},
+        {"Fri, 31 Dec 9999 23:59:59 GMT", NULL, NOW, UINT32_MAX},
+        {"Mon, 06 Nov 1994 08:49:44 GMT", NULL, NOW, 0}, /* a Sunday */
+        {"in a while", NULL, NOW, 0},
+        /* by the clock of the reply, if that says something */
+        {"Sun, 06 Nov 1994 08:49:44 GMT", "Sun, 06 Nov 1994 08:49:42 GMT", NOW, 2000},
+        {"Sun, 06 Nov 1994 08:59:44 GMT", "Sun, 06 Nov 1994 08:59:37 GMT", NOW, 7000},
+        {"Sun, 06 Nov 1994 08:49:44 GMT", "Sun, 06 Nov 1994 08:59:37 GMT", NOW, 0},
+        {"Sun, 06 Nov 1994 08:49:44 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", NOW, 7000},
+        {"Sun, 06 Nov 1994 08:49:44 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", NOW, 7000},
+        {"Sun, 06 Nov 1994 08:49:44 GMT", "now", NOW, 7000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SLU_COUNT(rows); i++) {
+        struct slu_vars vars = vars_of("id", "nl-1");
+        struct slu_response reply = {.status = 503, .received_s = rows[i].received_s};
+        struct slu_outcome outcome;
+
+        assert_true(slu_headers_add(&arena, &reply.headers, SLU_STR("Retry-After"),
+                                    slu_str_of(rows[i].retry_after)));
+        if (rows[i].date)
+            assert_true(
+                slu_headers_add(&arena, &reply.headers, SLU_STR("Date"), slu_str_of(rows[i].date)));
+        assert_true(slu_table_read_reply(nimbus, SLU_OP_GET, 0, &reply, NULL, &vars, &arena,
+                                         &losses, &outcome, NULL));
+        if (outcome.retry_after_ms != rows[i].ms)
+            fail_msg("%s: %u", rows[i].retry_after, outcome.retry_after_ms);
+    }
+}
+
 static void replies_mean_what_the_table_says(void **state)
 {
     static const struct {
@@ -866,6 +917,7 @@ int main(void)
         cmocka_unit_test(a_captured_value_that_is_missing_is_unreadable),
         cmocka_unit_test(all_mistakes_are_told_at_once),
         cmocka_unit_test(lenient_requests_leave_out_and_tell),
+        cmocka_unit_test(hints_when_to_try_again),
         cmocka_unit_test(replies_mean_what_the_table_says),
         cmocka_unit_test(conditions_look_at_other_members),
         cmocka_unit_test(confirmations_are_completed),

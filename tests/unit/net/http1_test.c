@@ -581,7 +581,8 @@ static void test_writers(void **state)
                                   .query = SLU_STR("q=1"),
                                   .headers = {fields, 2, 2},
                                   .body = SLU_STR("body")};
-    struct slu_response response = {201, {fields, 1, 1}, SLU_STR("body")};
+    struct slu_response response = {
+        .status = 201, .headers = {fields, 1, 1}, .body = SLU_STR("body")};
     struct slu_http1_answer answer = {.date = SLU_STR("D")};
     struct slu_buf out;
 
