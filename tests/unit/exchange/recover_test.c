@@ -608,7 +608,8 @@ static void a_replacement_that_is_not_ours_any_more(void **state)
     close(fd);
 }
 
-/* At doors: a token stays bound to what it made, the request itself only while that is under way. */
+/* At doors: a token stays bound to what it made, the request itself only while that is under way.
+ */
 
 static bool is_bound(struct world *world, struct slu_str id)
 {
