@@ -82,9 +82,10 @@ static void find_route(struct slu_exchange *x, struct slu_str scope)
     x->route = slu_route_find(x->arena, request->method, request->path, captures, &allow, &ignored);
 }
 
+/* By the store's clock: that of whoever has begun it may be another one than ours. */
 static int64_t age_ms(const struct slu_record *record)
 {
-    return slu_clock_real_ms() - record->created_ms;
+    return record->begun_ms ? record->updated_ms - record->begun_ms : 0;
 }
 
 static bool add_job(struct slu_exchange *x, struct slu_str name, bool own,

@@ -62,7 +62,8 @@ struct slu_record {
     int64_t status; /* the answer: HTTP status, header fields as JSON, body */
     struct slu_str headers;
     struct slu_str body;
-    int64_t created_ms, updated_ms; /* by the caller's clock */
+    int64_t created_ms, updated_ms; /* by the caller's clock; of what was claimed, when */
+    int64_t begun_ms;               /* by the store's: as created_ms, and not given by the caller */
     int64_t expires_ms;             /* by the store's: settled and pruned after this; else 0 */
     struct slu_str owner;
 };
@@ -158,7 +159,7 @@ SLU_NODISCARD bool slu_journal_list(struct slu_journal *journal,
                                     const struct slu_journal_filter *filter,
                                     slu_journal_done_fn *done, void *user, struct slu_fault *fault);
 /* Up to `most` unsettled operations whose owner's lease has ended become ours, each by exactly one
- * replica, the oldest first. */
+ * replica, the oldest first. They are `updated_ms` - `begun_ms` old. */
 SLU_NODISCARD bool slu_journal_claim(struct slu_journal *journal, size_t most,
                                      slu_journal_done_fn *done, void *user,
                                      struct slu_fault *fault);

@@ -34,6 +34,7 @@
     X(status, status)                                                                              \
     X(created_ms, created_ms)                                                                      \
     X(updated_ms, updated_ms)                                                                      \
+    X(begun_ms, begun_ms)                                                                          \
     X(expires_ms, expires_ms)
 
 enum {

@@ -8,7 +8,8 @@
 #include "store/journal_internal.h"
 
 /* Step 1: operations and whose they are. The running ones have an index of their own, which stays
- * small however many are kept. Step 2: locks. Step 3: wishes. */
+ * small however many are kept. Step 2: locks. Step 3: wishes. Step 4: when, by the store's clock.
+ */
 const char *const slu_store_migrations[] = {
     "CREATE TABLE operations ("
     " id @ID PRIMARY KEY, caller @ID NOT NULL, scope @ID NOT NULL, idempotency_key @ID,"
@@ -28,6 +29,9 @@ const char *const slu_store_migrations[] = {
     " lease_until_ms BIGINT NOT NULL)",
 
     "ALTER TABLE operations ADD COLUMN wishes TEXT",
+
+    "ALTER TABLE operations ADD COLUMN begun_ms BIGINT NOT NULL DEFAULT 0;"
+    "UPDATE operations SET begun_ms = created_ms WHERE state = 'running'",
     NULL,
 };
 
@@ -52,9 +56,9 @@ bool slu_store_newer(struct slu_fault *fault, const char *place, int64_t found, 
 #define INSERT                                                                                     \
     "INSERT INTO operations (id, caller, scope, idempotency_key, digest, targets, operation,"      \
     " flow_log_id, request, wishes, token, fingerprint, parts, upstream, owner, attempts,"         \
-    " created_ms, updated_ms, state)"                                                              \
+    " created_ms, updated_ms, state, begun_ms)"                                                    \
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,"    \
-    " 'running') "
+    " 'running', @NOW) "
 #define KEY "(caller, scope, idempotency_key) WHERE idempotency_key IS NOT NULL"
 #define DEAD(table)                                                                                \
     "NOT EXISTS (SELECT 1 FROM owners WHERE owners.owner = " table                                 \
@@ -110,7 +114,8 @@ const struct slu_store_verb_info slu_store_verbs[SLU_STORE_VERBS] = {
         "WITH due (due_id) AS MATERIALIZED (SELECT id FROM operations WHERE state = 'running'"
         " AND (claim = $2 OR owner <> $1 AND " DEAD("operations") ")"
         " ORDER BY CASE WHEN claim = $2 THEN 0 ELSE 1 END, created_ms LIMIT $3 @SKIP)"
-        " UPDATE operations SET owner = $1, claim = $2 FROM due WHERE id = due_id"
+        " UPDATE operations SET owner = $1, claim = $2, updated_ms = @NOW FROM due"
+        " WHERE id = due_id"
         " RETURNING @COLUMNS",
         true, true, SLU_STORE_PATIENT, 3, NULL},
     [SLU_STORE_RENEW] = {"renew",

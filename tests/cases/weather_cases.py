@@ -550,3 +550,54 @@ def token(world, first, then):
         place.weather.set_clock(then)
         problem(place.gateway.call("GET", path), 502, "upstream_credentials_refused")
         assert keystone.asked == 1, keystone.asked
+
+
+def case_a_replica_whose_clock_is_off(world):
+    for ahead in AHEAD:
+        with replicas(world, ahead) as (right, off):
+            yield f"{ahead} s, both write", lambda a=right, b=off: both_write(a, b)
+            yield f"{ahead} s, it dies", lambda a=right, b=off: one_dies(world, b, a)
+            off.gateway.restart(kill=True)
+            yield f"{ahead} s, the other dies", lambda a=right, b=off: one_dies(world, a, b)
+            right.gateway.restart(kill=True)
+
+
+@contextlib.contextmanager
+def replicas(world, ahead):
+    store = {"postgresql": world.server.string()}
+    with (Place(world, store=store) as right,
+          Place(world, store=store, cloud=right.cloud, clock=ahead) as off):
+        right.cloud.fault = Dated(right)
+        right.until_ready()
+        off.until_ready()
+        yield right, off
+
+
+def both_write(right, off):
+    """Longer than a replica takes to claim what nobody has a lease for."""
+    right.cloud.fault.delay = 2.5
+    bodies = fresh(), fresh()
+    writes = [Later(lambda p=place, b=body: p.create(b))
+              for place, body in zip((right, off), bodies)]
+    for write, body in zip(writes, bodies):
+        assert write.get().status == 201, repr(write.get())
+        assert (right.there(body), right.sent(body)) == (1, 1)
+    for place in (right, off):
+        assert "was not settled" not in place.gateway.err.read_text()
+
+
+def one_dies(world, dying, other):
+    """In the middle of a write, which the other one settles for what it came to."""
+    other.until_ready()
+    dying.until_ready()
+    other.cloud.fault.delay = 0.3
+    body, key = fresh(), str(uuid.uuid4())
+    Later(lambda: dying.create(body, key))
+    comes_true(lambda: other.sent(body), "the cloud has the write")
+    dying.gateway.process.kill()
+    comes_true(lambda: other.there(body), "the cloud has done it")
+    world.server.ask("UPDATE owners SET lease_until_ms = 0")
+    other.cloud.fault.delay = 0.0
+    answer = succeeds(other, body, key)
+    assert answer.headers.get("idempotent-replayed") == "true", repr(answer)
+    assert (other.there(body), other.sent(body)) == (1, 1)
