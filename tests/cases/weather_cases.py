@@ -116,6 +116,13 @@ class Later:
         return self.answer
 
 
+def together(parts):
+    """They take their time, most of it waiting, so they take it together."""
+    running = {label: Later(part) for label, part in parts.items()}
+    for label, part in running.items():
+        yield label, part.get
+
+
 def comes_true(question, what, seconds=10):
     end = time.monotonic() + seconds
     while not question():
@@ -153,12 +160,9 @@ def succeeds(place, body, key):
 # ---------------------------------------------------------------------------- the store's disk
 
 def case_a_stalled_store(world):
-    """All three take their time, so they take it together."""
-    parts = {"disk": Later(lambda: stalled_while_it_runs(world)),
-             "disk, at the start": Later(lambda: stalled_at_the_start(world)),
-             "server": Later(lambda: server_stands_still(world))}
-    for label, part in parts.items():
-        yield label, part.get
+    yield from together({"disk": lambda: stalled_while_it_runs(world),
+                         "disk, at the start": lambda: stalled_at_the_start(world),
+                         "server": lambda: server_stands_still(world)})
 
 
 def stalled_while_it_runs(world):
@@ -263,9 +267,10 @@ def server_stands_still(world):
 def case_ended_while_the_disk_hangs(world):
     """By a signal, or by two of them for those who cannot wait, or killed: what was sent is found
     again; what was not is sent by its repetition."""
-    for label, signals in (("in order", [signal.SIGTERM]), ("at once", [signal.SIGTERM] * 2),
-                           ("killed", [signal.SIGKILL])):
-        yield label, lambda s=signals: ended_while_it_hangs(world, s)
+    rows = {"in order": [signal.SIGTERM], "at once": [signal.SIGTERM] * 2,
+            "killed": [signal.SIGKILL]}
+    yield from together({label: lambda s=signals: ended_while_it_hangs(world, s)
+                         for label, signals in rows.items()})
 
 
 def ended_while_it_hangs(world, signals):
@@ -338,9 +343,9 @@ def clock_of(place, what):
 
 
 def case_a_clock_that_is_wrong(world):
-    for ahead in AHEAD:
-        yield f"{ahead} s, a strict cloud", lambda a=ahead: corrected(world, a)
-        yield f"{ahead} s, a patient cloud", lambda a=ahead: tolerated(world, a)
+    yield from together({f"{ahead} s, a {cloud} cloud": lambda p=part, a=ahead: p(world, a)
+                         for ahead in AHEAD
+                         for cloud, part in (("strict", corrected), ("patient", tolerated))})
 
 
 def corrected(world, ahead):
@@ -382,8 +387,8 @@ def tolerated(world, ahead):
 
 
 def case_a_clock_that_jumps(world):
-    for first, then in ((0, 600), (0, -600), (600, 0), (-600, 0)):
-        yield f"from {first} to {then} s", lambda f=first, t=then: jumps(world, f, t)
+    yield from together({f"from {first} to {then} s": lambda f=first, t=then: jumps(world, f, t)
+                         for first, then in ((0, 600), (0, -600), (600, 0), (-600, 0))})
 
 
 def jumps(world, first, then):
@@ -401,10 +406,8 @@ def case_jumps_while_it_waits(world):
     """What is waited for is waited for as long as ever."""
     parts = {"a deadline": deadline_while_it_jumps, "a pause": pause_while_it_jumps,
              "a breaker": breaker_while_it_jumps, "a write under way": write_while_it_jumps}
-    running = {f"{name}, {then:+} s": Later(lambda p=part, t=then: p(world, t))
-               for name, part in parts.items() for then in AHEAD}
-    for label, part in running.items():
-        yield label, part.get
+    yield from together({f"{name}, {then:+} s": lambda p=part, t=then: p(world, t)
+                         for name, part in parts.items() for then in AHEAD})
 
 
 def in_a_moment(function):
@@ -446,12 +449,10 @@ def case_a_date_to_wait_for(world):
     def fields(now):
         return [("Date", email.utils.formatdate(now, usegmt=True)),
                 ("Retry-After", email.utils.formatdate(int(now) + 2, usegmt=True))]
-    running = {f"{ahead} s": Later(lambda a=ahead: pauses(world, fields, a, a))
-               for ahead in (0, *AHEAD)}
-    running["without a Date"] = Later(lambda: pauses(world, lambda now: [
-        ("Retry-After", email.utils.formatdate(int(now) + 3, usegmt=True))]))
-    for label, part in running.items():
-        yield label, part.get
+    parts = {f"{ahead} s": lambda a=ahead: pauses(world, fields, a, a) for ahead in (0, *AHEAD)}
+    parts["without a Date"] = lambda: pauses(world, lambda now: [
+        ("Retry-After", email.utils.formatdate(int(now) + 3, usegmt=True))])
+    yield from together(parts)
 
 
 def case_dates_that_are_passed_on(world):
@@ -530,8 +531,8 @@ class Keystone:
 def case_a_token_lives_as_long_as_it_does(world):
     """However our clock goes, it is fetched once; and one that was refused is not asked for again
     at once."""
-    for first, then in ((600, 600), (-600, -600), (0, 600), (0, -600)):
-        yield f"from {first} to {then} s", lambda f=first, t=then: token(world, f, t)
+    yield from together({f"from {first} to {then} s": lambda f=first, t=then: token(world, f, t)
+                         for first, then in ((600, 600), (-600, -600), (0, 600), (0, -600))})
 
 
 def token(world, first, then):
@@ -553,18 +554,24 @@ def token(world, first, then):
 
 
 def case_a_replica_whose_clock_is_off(world):
-    for ahead in AHEAD:
-        with replicas(world, ahead) as (right, off):
-            yield f"{ahead} s, both write", lambda a=right, b=off: both_write(a, b)
-            yield f"{ahead} s, it dies", lambda a=right, b=off: one_dies(world, b, a)
-            off.gateway.restart(kill=True)
-            yield f"{ahead} s, the other dies", lambda a=right, b=off: one_dies(world, a, b)
-            right.gateway.restart(kill=True)
+    yield from together({f"{ahead} s": lambda a=ahead: replica_is_off(world, a)
+                         for ahead in AHEAD})
+
+
+def replica_is_off(world, ahead):
+    database = f"off{abs(ahead - 1)}"
+    world.server.ask(f"CREATE DATABASE {database}")
+    with replicas(world, ahead, {"postgresql": world.server.string(database=database)}) as (
+            right, off):
+        both_write(right, off)
+        for dying, other in ((off, right), (right, off)):
+            one_dies(dying, other, lambda: world.server.ask(
+                "UPDATE owners SET lease_until_ms = 0", database))
+            dying.gateway.restart(kill=True)
 
 
 @contextlib.contextmanager
-def replicas(world, ahead):
-    store = {"postgresql": world.server.string()}
+def replicas(world, ahead, store):
     with (Place(world, store=store) as right,
           Place(world, store=store, cloud=right.cloud, clock=ahead) as off):
         right.cloud.fault = Dated(right)
@@ -586,7 +593,7 @@ def both_write(right, off):
         assert "was not settled" not in place.gateway.err.read_text()
 
 
-def one_dies(world, dying, other):
+def one_dies(dying, other, end_leases):
     """In the middle of a write, which the other one settles for what it came to."""
     other.until_ready()
     dying.until_ready()
@@ -596,7 +603,7 @@ def one_dies(world, dying, other):
     comes_true(lambda: other.sent(body), "the cloud has the write")
     dying.gateway.process.kill()
     comes_true(lambda: other.there(body), "the cloud has done it")
-    world.server.ask("UPDATE owners SET lease_until_ms = 0")
+    end_leases()
     other.cloud.fault.delay = 0.0
     answer = succeeds(other, body, key)
     assert answer.headers.get("idempotent-replayed") == "true", repr(answer)

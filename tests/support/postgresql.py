@@ -38,14 +38,14 @@ class Postgresql:
         subprocess.run([os.path.join(self.tools, name), *arguments], check=True, cwd=self.folder,
                        stdout=subprocess.DEVNULL, **_user())
 
-    def string(self, password=None):
+    def string(self, password=None, database="postgres"):
         """What `store.postgresql` is."""
-        return (f"host={self.folder} user=postgres dbname=postgres connect_timeout=2 "
+        return (f"host={self.folder} user=postgres dbname={database} connect_timeout=2 "
                 f"password={password or self.password}")
 
-    def ask(self, sql):
+    def ask(self, sql, database="postgres"):
         return subprocess.run([os.path.join(self.tools, "psql"), "-XAtq", "-h", self.folder, "-U",
-                               "postgres", "-d", "postgres", "-c", sql], capture_output=True,
+                               "postgres", "-d", database, "-c", sql], capture_output=True,
                               check=False, env={**os.environ, "PGPASSWORD": self.password},
                               text=True)
 

@@ -1,5 +1,7 @@
 """Bad weather around the real binary: a disk that hangs, a clock that is wrong, a name server of the
 test's own. All three by a small library that is preloaded (preload/weather.c)."""
+import atexit
+import functools
 import os
 import pathlib
 import shlex
@@ -14,6 +16,16 @@ from gateway import environment
 SOURCE = pathlib.Path(__file__).resolve().parent / "preload" / "weather.c"
 
 
+@functools.cache
+def library():
+    folder = tempfile.TemporaryDirectory(prefix="sluice-preload-")
+    atexit.register(folder.cleanup)
+    path = pathlib.Path(folder.name) / "weather.so"
+    subprocess.run([*shlex.split(os.environ.get("CC", "cc")), "-std=gnu17", "-D_GNU_SOURCE", "-O1",
+                    "-fPIC", "-shared", "-o", path, SOURCE], check=True)
+    return str(path)
+
+
 class Weather:
     """One gateway's weather: `disk` is a folder for its store, `env` what it is started with."""
 
@@ -22,10 +34,7 @@ class Weather:
         here = pathlib.Path(self.home.name)
         self.disk, self.stall_file, self.clock = here / "disk", here / "stall", here / "clock"
         self.disk.mkdir()
-        library = here / "weather.so"
-        subprocess.run([*shlex.split(os.environ.get("CC", "cc")), "-std=gnu17", "-D_GNU_SOURCE",
-                        "-O1", "-fPIC", "-shared", "-o", library, SOURCE], check=True)
-        self.env = {**environment(), "LD_PRELOAD": str(library), "WEATHER_DISK": str(self.disk),
+        self.env = {**environment(), "LD_PRELOAD": library(), "WEATHER_DISK": str(self.disk),
                     "WEATHER_STALL": str(self.stall_file), "WEATHER_CLOCK": str(self.clock)}
         self.env["ASAN_OPTIONS"] += ":verify_asan_link_order=0"
         if names:
