@@ -175,6 +175,8 @@ def case_clouds_certificate(world):
                 told = problem(answer, 503, "upstream_unreachable")
                 assert world.clouds[name].requests == [], "sent in spite of the certificate"
                 assert told["retryable"] is True, told
+                assert answer.took < 3.0 + 1.0 * world.gateway.binary.slow, f"{answer.took:.2f} s"
+                good(transport)
             yield f"{name}, {transport}", bad
 
 

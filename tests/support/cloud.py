@@ -4,6 +4,7 @@ It records every byte it receives, checks signatures with an implementation of i
 by a small model of the three systems or misbehaves as scripted: `cloud.fault = faults["reset"]`
 holds until it is set back to None. Threads and blocking sockets, nothing but Python's own library.
 """
+import gzip as gzipped
 import hashlib
 import hmac
 import json
@@ -293,7 +294,15 @@ def reset_in_headers(link, request):
 
 @fault
 def reset_after_headers(link, request):
-    link.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 400\r\n\r\n{")
+    link.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 400\r\n\r\n")
+    time.sleep(0.05)
+    link.reset()
+
+
+@fault
+def reset_in_body(link, request):
+    link.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 400\r\n\r\n"
+              b'{"flow_log": {')
     time.sleep(0.05)
     link.reset()
 
@@ -426,13 +435,22 @@ def html_page_502(link, request):
 
 @fault
 def gzip(link, request):
-    link.reply(200, b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xabV*", [("Content-Encoding", "gzip")])
+    """What is inside would be a success, and nobody asked for it to be packed."""
+    log = {"id": "x", "name": "edge-reject", "status": "ACTIVE"}
+    link.reply(200, gzipped.compress(json.dumps({"flow_log": log}).encode()),
+               [("Content-Encoding", "gzip")])
 
 
 @fault
 def redirect(link, request):
     host = request.headers["host"]
     link.reply(302, b"", [("Location", f"http://{host}/elsewhere")])
+
+
+@fault
+def redirect_to_the_link(link, request):
+    """To where a machine of a cloud is told its own keys."""
+    link.reply(307, b"", [("Location", "http://169.254.169.254/latest/meta-data/")])
 
 
 @fault

@@ -147,6 +147,10 @@ class Process:
                 return int(line.split()[1])
         raise AssertionError("no such process")
 
+    def forget_peak(self):
+        """The most memory it had (VmHWM) is what it has now (proc(5), clear_refs)."""
+        pathlib.Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
     def stop(self):
         """Ends it by SIGTERM; the exit code also tells of leaks and of valgrind's findings."""
         if self.process.poll() is None:
