@@ -116,6 +116,8 @@ class Caller(threading.Thread):
         seen = [text for text in (*SECRETS, DOOR_SECRET) if text.encode() in everything]
         if seen or answer.status in (500, 501):
             raise Wrong(f"{seen} {answer!r}")
+        if answer.status > 500:
+            self.life.heard(kind, answer)
         return answer
 
     def write(self, kind, method, path, body=None, headers=None):
