@@ -275,7 +275,7 @@ enum slu_job_step slu_attempt_failed(struct slu_job *job)
         return JOB_OVER;
     attempt = attempt_of(job);
     slu_attempt_tell(job);
-    if (job->left && !job->acted)
+    if (job->left && !job->acted && !attempt.writes)
         return JOB_OVER;
     attempt.clock_corrected = clock_is_corrected(job);
     verdict =
@@ -286,8 +286,8 @@ enum slu_job_step slu_attempt_failed(struct slu_job *job)
     job->futile = verdict.why == SLU_RETRY_FUTILE;
     job->why_outcome = job->outcome;
     job->looks_for = false;
-    if (verdict.act == SLU_RETRY_AGAIN)
-        return pause_for(job, verdict.delay_ms);
+    if (verdict.act == SLU_RETRY_AGAIN) /* what did nothing is not sent again for nobody */
+        return job->left && !job->acted ? JOB_OVER : pause_for(job, verdict.delay_ms);
     if (!must_look(job, &verdict, &attempt))
         return JOB_OVER;
     job->looks_for = true;

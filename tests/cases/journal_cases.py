@@ -151,14 +151,23 @@ def case_the_caller_leaves_while_it_settles(world):
 
 
 def leaves(world, name, seconds):
-    gateway, headers = world.sqlite, {**key(), "Prefer": "wait=10"}
+    headers = {**key(), "Prefer": "wait=10"}
     body = but("router" if name == "router-slow" else "net", resource_id=str(uuid.uuid4()))
+    send_and_leave(world.sqlite, name, headers, body, seconds)
+    comes_back(world.sqlite, name, headers, body)
+
+
+def send_and_leave(gateway, name, headers, body, seconds):
     fields = {**headers, "Host": "localhost", "Authorization": "Bearer " + KEYS["portal"],
               "Content-Type": "application/json", "Content-Length": len(json.dumps(body))}
     head = "".join(f"{field}: {value}\r\n" for field, value in fields.items())
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=5) as sock:
         sock.sendall(f"POST {LOGS % name} HTTP/1.1\r\n{head}\r\n{json.dumps(body)}".encode())
         time.sleep(seconds)
+
+
+def comes_back(gateway, name, headers, body):
+    """The flow log was made, and that is what is told again."""
     answers = []
 
     def ended():
@@ -170,6 +179,24 @@ def leaves(world, name, seconds):
     assert "idempotent-replayed" in answers[-1].headers, repr(answers[-1])
     told = gateway.call("GET", answers[-1].headers["operation-location"]).json()
     assert told["status"] == "succeeded", told
+
+
+def case_the_caller_leaves_and_the_reply_is_lost(world):
+    """Nobody is there to hear it, but it is looked whether the write took effect: whoever comes
+    back with the key is told the flow log."""
+    world.cloud.clear()
+
+    def lost(link, request):
+        world.cloud.fault = None
+        time.sleep(0.3)
+        world.cloud.systems.answer(request)
+        link.reset()
+
+    world.cloud.fault = lost
+    gateway, headers, body = world.sqlite, key(), fresh()
+    send_and_leave(gateway, "net", headers, body, 0.1)
+    comes_back(gateway, "net", headers, body)
+    assert len(world.cloud.writes()) == 1, world.cloud.requests
 
 
 def case_another_replica(world):
