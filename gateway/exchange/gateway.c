@@ -109,6 +109,20 @@ void slu_gateway_unshare(struct slu_gateway *gateway)
     slu_faults_free(gateway->faults);
 }
 
+/* A file that somebody has made stays as it is. */
+static void tell_who_may_read(struct slu_str path)
+{
+    char *name = slu_mem_text(path.p, path.n);
+    struct stat file;
+
+    if (name && stat(name, &file) == 0 && file.st_mode & 0077)
+        slu_log(SLU_LOG_WARN, "journal",
+                "%s has mode %04o: others than its owner may read or write what was done where; "
+                "chmod 600 it, its -wal and its -shm",
+                name, file.st_mode & 07777);
+    slu_mem_free(name);
+}
+
 static bool make_journal(struct slu_gateway *gateway, struct slu_fault *fault)
 {
     const struct slu_store *store = &gateway->catalog->store;
@@ -120,6 +134,8 @@ static bool make_journal(struct slu_gateway *gateway, struct slu_fault *fault)
 
     if (!store->sqlite.n && !store->postgresql)
         return true;
+    if (store->sqlite.n)
+        tell_who_may_read(store->sqlite);
     gateway->journal = slu_journal_new(&options, fault);
     return gateway->journal != NULL;
 }

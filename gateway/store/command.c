@@ -196,6 +196,23 @@ struct slu_store_command *slu_store_settle(struct slu_str owner, const struct sl
                                  SLU_COUNT(params), fault);
 }
 
+struct slu_store_command *slu_store_discard(struct slu_str owner, struct slu_str id,
+                                            struct slu_fault *fault)
+{
+    const struct slu_store_param params[] = {text(id), text(owner)};
+
+    return slu_store_command_new(SLU_STORE_DISCARD, params, SLU_COUNT(params), fault);
+}
+
+struct slu_store_command *slu_store_find(struct slu_str caller, struct slu_str scope,
+                                         struct slu_str key, struct slu_fault *fault)
+{
+    const struct slu_store_param params[] = {text(caller), text(scope), text(key)};
+
+    slu_must(caller.p && scope.p && key.p);
+    return slu_store_command_new(SLU_STORE_FIND, params, SLU_COUNT(params), fault);
+}
+
 struct slu_store_command *slu_store_get(struct slu_str id, struct slu_str caller,
                                         struct slu_fault *fault)
 {

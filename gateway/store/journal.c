@@ -695,6 +695,20 @@ bool slu_journal_settle(struct slu_journal *journal, const struct slu_record *re
                      done, user, fault);
 }
 
+bool slu_journal_withdraw(struct slu_journal *journal, struct slu_str id, slu_journal_done_fn *done,
+                          void *user, struct slu_fault *fault)
+{
+    return hand_over(journal, slu_store_discard(slu_journal_owner(journal), id, fault), done, user,
+                     fault);
+}
+
+bool slu_journal_find(struct slu_journal *journal, struct slu_str caller, struct slu_str scope,
+                      struct slu_str key, slu_journal_done_fn *done, void *user,
+                      struct slu_fault *fault)
+{
+    return hand_over(journal, slu_store_find(caller, scope, key, fault), done, user, fault);
+}
+
 bool slu_journal_get(struct slu_journal *journal, struct slu_str id, struct slu_str caller,
                      slu_journal_done_fn *done, void *user, struct slu_fault *fault)
 {

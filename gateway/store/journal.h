@@ -11,10 +11,10 @@
  *
  * When the store cannot be written, slu_journal_begin and slu_journal_lock fail at once; notes and
  * claims wait a little (`patience_ms`) for it to come back; what tells the end of something
- * (settle, unlock) waits until it is recorded or the journal is closed. Reads go on as long as the
- * engine can. The thread tries again by itself, for ever. While the engine does not come back (a
- * stalled disk), what is under way and what was queued waits with it; after five seconds begins,
- * locks and reads are not taken any more.
+ * (settle, withdraw, unlock) waits until it is recorded or the journal is closed. Reads go on as
+ * long as the engine can. The thread tries again by itself, for ever. While the engine does not
+ * come back (a stalled disk), what is under way and what was queued waits with it; after five
+ * seconds begins, locks and reads are not taken any more.
  *
  * Who owns what: each process has an owner's name, drawn when the journal is made, and a lease in
  * the store, which the store thread renews. A record belongs to the owner that began or claimed it;
@@ -139,6 +139,14 @@ SLU_NODISCARD bool slu_journal_note(struct slu_journal *journal, const struct sl
 SLU_NODISCARD bool slu_journal_settle(struct slu_journal *journal, const struct slu_record *record,
                                       bool unbind, slu_journal_done_fn *done, void *user,
                                       struct slu_fault *fault);
+/* Takes out a running operation of ours of which nothing was sent, as if it had never begun. */
+SLU_NODISCARD bool slu_journal_withdraw(struct slu_journal *journal, struct slu_str id,
+                                        slu_journal_done_fn *done, void *user,
+                                        struct slu_fault *fault);
+/* What the key is bound to, as a begin would tell it, also while the store cannot be written. */
+SLU_NODISCARD bool slu_journal_find(struct slu_journal *journal, struct slu_str caller,
+                                    struct slu_str scope, struct slu_str key,
+                                    slu_journal_done_fn *done, void *user, struct slu_fault *fault);
 /* One operation; of any caller when that is none. */
 SLU_NODISCARD bool slu_journal_get(struct slu_journal *journal, struct slu_str id,
                                    struct slu_str caller, slu_journal_done_fn *done, void *user,

@@ -50,7 +50,7 @@ enum slu_store_verb {
     SLU_STORE_NOTE,
     SLU_STORE_SETTLE,
     SLU_STORE_SETTLE_FREE, /* the key becomes free again */
-    SLU_STORE_DISCARD,     /* what a failed begin may have left */
+    SLU_STORE_DISCARD,     /* what a failed begin may have left, and what was withdrawn */
     SLU_STORE_DISOWN,      /* what a failed claim may have made ours */
     SLU_STORE_LOCK,
     SLU_STORE_UNLOCK,
@@ -61,6 +61,7 @@ enum slu_store_verb {
     SLU_STORE_PRUNE_LOCKS,
     SLU_STORE_LEAVE, /* gives the owner's lease back */
     SLU_STORE_GET,
+    SLU_STORE_FIND,
     SLU_STORE_LIST,
     SLU_STORE_VERBS
 };
@@ -179,6 +180,10 @@ SLU_NODISCARD struct slu_store_command *slu_store_settle(struct slu_str owner,
                                                          const struct slu_record *record,
                                                          bool unbind, int64_t retention_ms,
                                                          struct slu_fault *fault);
+SLU_NODISCARD struct slu_store_command *slu_store_discard(struct slu_str owner, struct slu_str id,
+                                                          struct slu_fault *fault);
+SLU_NODISCARD struct slu_store_command *slu_store_find(struct slu_str caller, struct slu_str scope,
+                                                       struct slu_str key, struct slu_fault *fault);
 SLU_NODISCARD struct slu_store_command *slu_store_get(struct slu_str id, struct slu_str caller,
                                                       struct slu_fault *fault);
 SLU_NODISCARD struct slu_store_command *slu_store_list(const struct slu_journal_filter *filter,

@@ -141,6 +141,10 @@ const struct slu_store_verb_info slu_store_verbs[SLU_STORE_VERBS] = {
         "SELECT @COLUMNS FROM operations"
         " WHERE id = $1 AND (CAST($2 AS TEXT) IS NULL OR caller = $2)",
         false, true, SLU_STORE_AT_ONCE, 4, NULL},
+    [SLU_STORE_FIND] = {"find",
+        "SELECT @COLUMNS FROM operations"
+        " WHERE caller = $1 AND scope = $2 AND idempotency_key = $3",
+        false, true, SLU_STORE_AT_ONCE, 4, NULL},
     [SLU_STORE_LIST] = {"list",
         "SELECT @COLUMNS FROM operations WHERE caller = $1"
         " AND (CAST($2 AS TEXT) IS NULL OR state = $2)"

@@ -224,6 +224,18 @@ static bool lock(struct sqlite *s, struct slu_fault *fault)
     return !error || complain_of_system(s, fault, "the journal cannot be opened", error);
 }
 
+/* What flows where is nobody else's business: made here, since SQLite would make it as the umask
+ * says. Its -wal and -shm take the file's mode. That of a file which is there is its owner's. */
+static bool make_private(const struct sqlite *s, struct slu_fault *fault)
+{
+    int fd = open(s->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0 || errno == EEXIST ||
+           complain_of_system(s, fault, "the journal cannot be made", errno);
+}
+
 static bool open_for_writing(struct sqlite *s, const char *const *migrations,
                              struct slu_fault *fault)
 {
@@ -231,7 +243,7 @@ static bool open_for_writing(struct sqlite *s, const char *const *migrations,
 
     snprintf(page, sizeof(page), "PRAGMA page_size = %d", (int)PAGE_BYTES); /* of a new file */
     snprintf(limit, sizeof(limit), "PRAGMA journal_size_limit = %d", (int)WAL_BYTES);
-    return lock(s, fault) && connect(s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, fault) &&
+    return lock(s, fault) && make_private(s, fault) && connect(s, SQLITE_OPEN_READWRITE, fault) &&
            execute(s, page, fault) && execute(s, "PRAGMA journal_mode = WAL", fault) &&
            execute(s, "PRAGMA synchronous = FULL", fault) && execute(s, limit, fault) &&
            check_whole(s, fault) && migrate(s, migrations, fault) &&

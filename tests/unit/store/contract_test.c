@@ -169,6 +169,45 @@ static void test_unbind_and_unknown(void **state)
     slu_journal_free(journal);
 }
 
+static void test_withdraw(void **state)
+{
+    struct slu_journal *journal = fresh(state);
+    struct id first = id_of(5, 1), second = id_of(5, 2);
+    struct slu_str id = slu_str_of(first.text);
+
+    begin(journal, &first, "k");
+    DONE(SLU_JOURNAL_DONE, slu_journal_withdraw(journal, id, CALL));
+    DONE(SLU_JOURNAL_NONE, slu_journal_withdraw(journal, id, CALL));
+    DONE(SLU_JOURNAL_NONE, slu_journal_get(journal, id, SLU_STR_NONE, CALL));
+    begin(journal, &second, "k"); /* the key is free */
+    settle(journal, &second, SLU_RECORD_SUCCEEDED, false);
+    DONE(SLU_JOURNAL_NONE, slu_journal_withdraw(journal, slu_str_of(second.text), CALL));
+    DONE(SLU_JOURNAL_DONE, slu_journal_get(journal, slu_str_of(second.text), SLU_STR_NONE, CALL));
+    slu_journal_free(journal);
+}
+
+static void test_find(void **state)
+{
+    struct slu_journal *journal = fresh(state);
+    struct slu_str portal = SLU_STR("portal"), scope = SLU_STR("POST /v1/targets/one/flow-logs");
+    struct id first = id_of(6, 1), second = id_of(6, 2);
+    struct slu_journal_reply *reply;
+
+    begin(journal, &first, "k");
+    begin(journal, &second, NULL);
+    reply = DO(SLU_JOURNAL_DONE, slu_journal_find(journal, portal, scope, SLU_STR("k"), CALL));
+    assert_int_equal(reply->count, 1);
+    assert_str(reply->records->id, first.text);
+    slu_journal_reply_free(reply);
+    DONE(SLU_JOURNAL_NONE, slu_journal_find(journal, portal, scope, SLU_STR("K"), CALL));
+    DONE(SLU_JOURNAL_NONE,
+         slu_journal_find(journal, portal, SLU_STR("POST /"), SLU_STR("k"), CALL));
+    DONE(SLU_JOURNAL_NONE, slu_journal_find(journal, SLU_STR("other"), scope, SLU_STR("k"), CALL));
+    settle(journal, &first, SLU_RECORD_FAILED, true);
+    DONE(SLU_JOURNAL_NONE, slu_journal_find(journal, portal, scope, SLU_STR("k"), CALL));
+    slu_journal_free(journal);
+}
+
 /* Texts of every size, quotes, characters of four bytes, and what is refused. */
 static void test_texts(void **state)
 {
@@ -680,6 +719,8 @@ int main(void)
         cmocka_unit_test(test_no_key),
         cmocka_unit_test(test_note_and_settle),
         cmocka_unit_test(test_unbind_and_unknown),
+        cmocka_unit_test(test_withdraw),
+        cmocka_unit_test(test_find),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_list),
         cmocka_unit_test(test_pages),

@@ -6,6 +6,7 @@
 #include <sqlite3.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 static struct slu_journal *open_quickly(const struct place *place)
 {
@@ -126,6 +127,41 @@ static void test_moved_while_open(void **state)
     takes_writes(journal, 2);
     assert_int_equal(access(place.store, R_OK), 0);
     slu_journal_free(journal);
+    place_done(&place);
+}
+
+static unsigned mode_of(const char *path, const char *suffix)
+{
+    char name[256];
+    struct stat found;
+
+    snprintf(name, sizeof(name), "%s%s", path, suffix);
+    assert_int_equal(stat(name, &found), 0);
+    return found.st_mode & 0777;
+}
+
+/* Whatever the umask says, a file that is made is for its owner only; one that is there is kept as
+ * it is. */
+static void test_modes(void **state)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
+    struct place place;
+    struct slu_journal *journal;
+    mode_t before = umask(0);
+
+    (void)state;
+    place_init(&place);
+    journal = open_quickly(&place);
+    takes_writes(journal, 1);
+    for (size_t i = 0; i < SLU_COUNT(suffixes); i++)
+        assert_int_equal(mode_of(place.store, suffixes[i]), 0600);
+    slu_journal_free(journal);
+    assert_int_equal(chmod(place.store, 0640), 0);
+    journal = open_quickly(&place);
+    takes_writes(journal, 2);
+    assert_int_equal(mode_of(place.store, ""), 0640);
+    slu_journal_free(journal);
+    umask(before);
     place_done(&place);
 }
 
@@ -328,13 +364,10 @@ static void test_disk_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_database),
-        cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_moved_while_open),
-        cmocka_unit_test(test_another_process),
-        cmocka_unit_test(test_busy),
-        cmocka_unit_test(test_read_only),
-        cmocka_unit_test(test_file_limit),
+        cmocka_unit_test(test_no_database),      cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_moved_while_open), cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_another_process),  cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_read_only),        cmocka_unit_test(test_file_limit),
         cmocka_unit_test(test_disk_full),
     };
 
