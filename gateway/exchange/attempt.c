@@ -181,6 +181,7 @@ void slu_attempt_begin(struct slu_job *job)
     job->made++;
     if (!slu_operation_writes(job->asking))
         return;
+    job->writes++;
     job->find_until_us = 0;
     if (job->made == 1)
         slu_attempt_resume(job, 0);

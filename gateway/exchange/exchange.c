@@ -299,12 +299,12 @@ static enum slu_step work(struct slu_exchange *x)
         for (size_t i = 0; i < x->job_count; i++)
             if (!x->jobs[i]->left || x->station->worker->ending)
                 slu_job_leave(x->jobs[i]);
-    if (x->jobs_left)
+    if (x->jobs_left || (!x->job && slu_rest_worked(x))) {
+        slu_progress_watch(x);
         return STEP_WAIT;
+    }
     if (x->job)
         take_over(x, x->job);
-    else if (slu_rest_worked(x))
-        return STEP_WAIT;
     return STEP_REPLY;
 }
 
@@ -431,6 +431,7 @@ static enum slu_step done(struct slu_exchange *x)
     for (size_t i = 0; i < x->job_count; i++)
         slu_job_done(x->jobs[i]);
     slu_record_leave(x);
+    slu_timer_done(&x->watch);
     slu_budget_give(station->worker->gateway->bodies, x->body_bytes);
     unlink_exchange(x);
     station->worker->in_flight--;

@@ -212,6 +212,11 @@ struct slu_exchange {
     struct slu_journal_reply *told; /* what came, until it is used */
     struct slu_timer timer;
     struct slu_losses trial_losses;
+    struct slu_fault *unrecorded; /* why it could not be begun; its key is looked for */
+    struct slu_str noted;         /* how far it is, as last told */
+    struct slu_timer watch;
+    uint32_t watch_ms; /* until it is looked at again; 0: not watched */
+    size_t jobs_over;
     bool recorded, replayed, out_of_patience, asks;
     unsigned settling; /* how often handing the end over was tried */
     bool settled;      /* it was handed over */
@@ -341,12 +346,44 @@ struct slu_record slu_record_of(struct slu_exchange *x);
 struct slu_letter *slu_record_ask(struct slu_exchange *x);
 void slu_record_answered(struct slu_journal_reply *reply, void *letter);
 enum slu_step slu_record_unasked(struct slu_exchange *x);
-/* several.c: has any target failed; and does nothing stand of it, so that all may be tried again?
- */
+/* It was refused by the target's table after all, and nothing was sent: it leaves no operation. */
+bool slu_record_withdraws(const struct slu_exchange *x);
+/* A write of the job may have taken effect, and nobody knows. */
+bool slu_job_may_have_acted(const struct slu_job *job);
+
+/* progress.c: what an operation tells of itself beside its answer */
+
+/* One target's part in a write. */
+struct slu_part {
+    struct slu_str target;
+    enum slu_record_state state;
+    const struct slu_job *jobs[2]; /* NULL: none (more) */
+};
+enum slu_record_state slu_job_state(const struct slu_job *job);
+/* For the record; texts are the exchange's, and none when there is nothing or no memory. */
+struct slu_str slu_progress_parts(struct slu_exchange *x, enum slu_record_state state);
+/* The same of a job that is the whole of a write. */
+struct slu_str slu_progress_part(const struct slu_job *job);
+struct slu_str slu_progress_upstream(struct slu_exchange *x);
+int64_t slu_progress_attempts(const struct slu_exchange *x);
+/* Jobs are under way: notes how far, when that is worth it. */
+void slu_progress_watch(struct slu_exchange *x);
+/* What is kept of an answer that the journal does not take. */
+struct slu_str slu_progress_short_answer(struct slu_exchange *x);
+/* As JSON; a NULL pointer on no memory. */
+struct slu_str slu_record_text(struct slu_arena *arena, const struct slu_value *document);
+/* operations.c: a record as callers see it; NULL on no memory. */
+struct slu_value *slu_operation_document(struct slu_arena *arena, const struct slu_record *record);
+
+/* several.c: has any target failed; does nothing stand of it, so that all may be tried again; and
+ * is there a part that nobody can look for? */
 bool slu_several_failed(const struct slu_exchange *x);
 bool slu_several_is_open(const struct slu_exchange *x);
-/* Has it parts on targets that are not configured any more? */
-bool slu_several_is_lost(const struct slu_exchange *x);
+bool slu_several_unseen(const struct slu_exchange *x);
+size_t slu_several_count(const struct slu_exchange *x);
+struct slu_part slu_several_part(const struct slu_exchange *x, size_t i);
+/* Each target's end without the flow log. */
+struct slu_value *slu_several_ends(struct slu_exchange *x);
 enum slu_step slu_operations_told(struct slu_exchange *x); /* operations.c */
 void slu_record_leave(struct slu_exchange *x);
 

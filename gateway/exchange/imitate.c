@@ -202,6 +202,7 @@ enum slu_job_step slu_imitate(struct slu_job *job)
         return delay(job);
     job->timer_ready = false; /* of a look's pause before */
     take_order(job);
+    job->writes += slu_operation_writes(job->asking);
     if (lets_act(job->order.trouble))
         carry_out(job);
     if (!job->order.delay_ms)

@@ -622,6 +622,20 @@ static enum slu_job_step refused(struct slu_job *job, bool unread)
                                                : "");
 }
 
+/* A write of ours can be asked about at the cloud by the id that it gave it. */
+static void keep_request_id(struct slu_job *job)
+{
+    struct slu_str id = job->outcome.vendor_request_id;
+
+    if (!id.n || !slu_operation_writes(job->asking))
+        return;
+    if (job->request_id_count == SLU_JOB_REQUEST_IDS) {
+        memmove(job->request_ids, job->request_ids + 1, sizeof(id) * (SLU_JOB_REQUEST_IDS - 1));
+        job->request_id_count--;
+    }
+    job->request_ids[job->request_id_count++] = id;
+}
+
 static enum slu_job_step normalise(struct slu_job *job)
 {
     bool unread;
@@ -638,6 +652,7 @@ static enum slu_job_step normalise(struct slu_job *job)
         decide(job, 'U');
         return JOB_OVER;
     }
+    keep_request_id(job);
     unread = job->outcome.kind == SLU_FAULT_UPSTREAM_UNREADABLE && says_success(job);
     job->acted |= unread;
     if (job->outcome.kind != SLU_FAULT_NONE)

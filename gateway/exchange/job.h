@@ -99,6 +99,8 @@ struct slu_list_end {
     bool rewound, again; /* an earlier page is read once more, since the list has moved */
 };
 
+enum { SLU_JOB_REQUEST_IDS = 8 };
+
 struct slu_job_spent { /* on the wire */
     uint32_t calls;
     uint64_t cloud_us, bytes_out, bytes_in;
@@ -189,6 +191,9 @@ struct slu_job {
     bool futile;          /* the last one's answer would be the same again */
     struct slu_fault why; /* of the last attempt */
     struct slu_outcome why_outcome;
+    unsigned writes; /* native writes begun, by all acts and attempts */
+    struct slu_str request_ids[SLU_JOB_REQUEST_IDS]; /* the cloud's own, of the latest of them */
+    size_t request_id_count;
     struct slu_job *search;
     uint64_t find_until_us; /* 0: not looked yet */
     uint64_t latest_us;     /* of a look for another job: when that one must end; 0: none */

@@ -9,7 +9,6 @@
 #include "exchange/exchange_internal.h"
 
 #include "base/clock.h"
-#include "codec/json.h"
 
 enum { WAIT_MS = 5000 };
 
@@ -59,27 +58,6 @@ void slu_note_leave(struct slu_job *job)
         note->job = NULL;
 }
 
-/* One part a target: what was made there. */
-static struct slu_str parts_of(struct slu_job *job)
-{
-    struct slu_value *parts = slu_value_new(job->arena, SLU_ARRAY);
-    struct slu_value *part = slu_value_new(job->arena, SLU_OBJECT);
-    struct slu_str text = SLU_STR_NONE;
-    struct slu_buf out;
-
-    slu_value_put(part, SLU_STR("target"), slu_value_string(job->arena, job->target->name));
-    slu_value_put(part, SLU_STR("made"), slu_value_string(job->arena, job->id));
-    slu_value_append(parts, part);
-    if (!parts || job->arena->failed)
-        return text;
-    slu_buf_init(&out, 0);
-    slu_json_write(&out, parts);
-    if (!out.failed)
-        text = slu_arena_str(job->arena, slu_buf_str(&out));
-    slu_buf_done(&out);
-    return text;
-}
-
 struct slu_str slu_note_made(const struct slu_value *parts, struct slu_str target)
 {
     if (slu_value_is(parts, SLU_ARRAY))
@@ -98,9 +76,9 @@ static enum slu_job_step hand_over(struct slu_job *job)
 {
     struct slu_worker *worker = job->station->worker;
     struct slu_record record = {.id = job->request_id,
-                                .attempts = 1,
+                                .attempts = job->writes + job->resumes,
                                 .updated_ms = slu_clock_real_ms(),
-                                .parts = parts_of(job)};
+                                .parts = slu_progress_part(job)};
     struct slu_fault fault = {0};
 
     job->timer_ready = false;

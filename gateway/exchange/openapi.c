@@ -230,7 +230,7 @@ static const char *const flow_logs[][3] = {
     {"errors", "array", "Over several targets: those that failed, each with target, status, code, retryable"},
     {NULL, NULL, NULL}};
 static const char *const several[][3] = {
-    {"results", "array", "For each target: target, outcome (created, failed, undone, undo_failed), flow_log, id, error"},
+    {"results", "array", "For each target: target, outcome (created, failed, undone, undo_failed; unknown: after a crash nobody could look), flow_log, id, error"},
     {NULL, NULL, NULL}};
 static const char *const operations[][3] = {
     {"operations", "array", "The caller's own writes, newest first"},
@@ -243,12 +243,23 @@ static const char *const one_operation[][3] = {
     {"target", "string", "Of a write to one target"},
     {"targets", "array", "Of a write to several"},
     {"flow_log_id", "string", "Of the flow log, as soon as it is known"},
+    {"progress", "object", "While it is running: done, of (how many parts)"},
+    {"parts", "array", "For each target, told anew when one of several has ended and, of a long write, now and then"},
     {"created_at", "string", "When the write came"},
     {"updated_at", "string", "When something was last learned of it"},
     {"http_status", "integer", "Of the answer; absent while it is running"},
     {"flow_log", "object", "The answer, where it succeeded"},
     {"results", "array", "The answer of a write to several targets"},
     {"error", "object", "The answer, where it failed: a problem"},
+    {NULL, NULL, NULL}};
+static const char *const operation_part[][3] = {
+    {"target", "string", "Whose part it is"},
+    {"status", "string", "Of the part; what was made and is undone again has failed"},
+    {"step", "string", "Where a running one is: plan, turn (another change goes first), fetch (a token), translate, queue (the target's limits), sign, send (the cloud has it), normalise, imitate, settle (the cloud works on it), pause (before another attempt), find (it is looked for), note (the journal hears of it)"},
+    {"flow_log_id", "string", "Of the flow log, as soon as it is known"},
+    {"made", "string", "Of the new flow log, while the one that it replaces is removed"},
+    {"attempts", "integer", "Native writes that were begun; after a crash those since then"},
+    {"upstream_request_ids", "array", "The cloud's own ids of the latest of them"},
     {NULL, NULL, NULL}};
 static const char *const dry_run[][3] = {
     {"dry_run", "boolean", "true"},
@@ -277,9 +288,12 @@ static void put_operations(struct writer *w, struct slu_value *schemas)
 {
     static const char *const states[] = {"running", "succeeded", "failed", "unknown", NULL};
     struct slu_value *one = simple_schema(w, one_operation), *list = simple_schema(w, operations);
+    struct slu_value *part = simple_schema(w, operation_part);
     struct slu_value *members = slu_value_member(one, "properties");
 
     put_words(w, slu_value_member(members, "status"), states, false);
+    put_words(w, slu_value_member(slu_value_member(part, "properties"), "status"), states, false);
+    slu_value_put(slu_value_member(members, "parts"), SLU_STR("items"), part);
     slu_put_text(w->arena, slu_value_member(members, "created_at"), "format", "date-time");
     slu_put_text(w->arena, slu_value_member(members, "updated_at"), "format", "date-time");
     put_ref(w,

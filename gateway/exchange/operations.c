@@ -4,6 +4,7 @@
  */
 #include "exchange/rest.h"
 
+#include "codec/build.h"
 #include "codec/json.h"
 #include "codec/text.h"
 #include "codec/time.h"
@@ -126,14 +127,15 @@ static void put_time(struct slu_arena *arena, struct slu_value *object, struct s
     put_text(arena, object, name, (struct slu_str){text, sizeof(text)});
 }
 
-static struct slu_value *answer_of(struct slu_arena *arena, const struct slu_record *record)
+/* NULL: there is none, or none that can be read. */
+static struct slu_value *read_text(struct slu_arena *arena, struct slu_str text)
 {
     struct slu_mistakes unread;
 
     slu_mistakes_init(&unread, arena);
-    return record->body.n ? slu_json_read(arena, slu_arena_str(arena, record->body),
-                                          (struct slu_json_limits){0}, &unread)
-                          : NULL;
+    return text.n ? slu_json_read(arena, slu_arena_str(arena, text), (struct slu_json_limits){0},
+                                  &unread)
+                  : NULL;
 }
 
 static void put_targets(struct slu_arena *arena, struct slu_value *document, struct slu_str names)
@@ -160,7 +162,7 @@ static void put_answer(struct slu_arena *arena, struct slu_value *document,
                        const struct slu_record *record)
 {
     struct slu_value *answer =
-        slu_str_starts(record->scope, SLU_STR("door ")) ? NULL : answer_of(arena, record);
+        slu_str_starts(record->scope, SLU_STR("door ")) ? NULL : read_text(arena, record->body);
     struct slu_value *results = slu_value_member(answer, "results");
 
     if (!slu_value_is(answer, SLU_OBJECT))
@@ -172,8 +174,66 @@ static void put_answer(struct slu_arena *arena, struct slu_value *document,
                       answer);
 }
 
-static struct slu_value *operation_document(struct slu_arena *arena,
-                                            const struct slu_record *record)
+/* Before the first note there is but one thing to tell of a part. */
+static struct slu_value *first_parts(struct slu_arena *arena, const struct slu_record *record)
+{
+    struct slu_value *list = slu_value_new(arena, SLU_ARRAY);
+    struct slu_str rest = record->targets;
+
+    while (rest.p) {
+        struct slu_str name = slu_arena_str(arena, slu_str_cut(&rest, '\n'));
+        struct slu_value *part = slu_add_object(arena, list);
+
+        slu_put_str(arena, part, "target", name);
+        slu_put_text(arena, part, "status", slu_record_state_name(record->state));
+    }
+    return list;
+}
+
+static void put_progress(struct slu_arena *arena, struct slu_value *document,
+                         const struct slu_value *parts)
+{
+    struct slu_value *progress = slu_put_object(arena, document, "progress");
+    int64_t done = 0, count = 0;
+
+    if (parts)
+        slu_value_each (part, parts) {
+            const struct slu_value *status = slu_value_member(part, "status");
+
+            count++;
+            done += !(slu_value_is(status, SLU_STRING) && slu_str_is(status->text, "running"));
+        }
+    slu_put_int(arena, progress, "done", done);
+    slu_put_int(arena, progress, "of", count);
+}
+
+static void put_parts(struct slu_arena *arena, struct slu_value *document,
+                      const struct slu_record *record)
+{
+    struct slu_value *parts = read_text(arena, record->parts);
+    const struct slu_value *upstream = read_text(arena, record->upstream);
+    bool running = record->state == SLU_RECORD_RUNNING;
+
+    if (!slu_value_is(parts, SLU_ARRAY))
+        parts = running || !memchr(record->targets.p, '\n', record->targets.n)
+                    ? first_parts(arena, record)
+                    : NULL;
+    if (running)
+        put_progress(arena, document, parts);
+    if (!parts)
+        return;
+    slu_value_each (part, parts) {
+        const struct slu_value *name = slu_value_member(part, "target");
+        const struct slu_value *ids =
+            slu_value_is(name, SLU_STRING) ? slu_value_find(upstream, name->text) : NULL;
+
+        if (ids)
+            slu_value_put(part, SLU_STR("upstream_request_ids"), slu_value_copy(arena, ids));
+    }
+    slu_value_put(document, SLU_STR("parts"), parts);
+}
+
+struct slu_value *slu_operation_document(struct slu_arena *arena, const struct slu_record *record)
 {
     struct slu_value *document = slu_value_new(arena, SLU_OBJECT);
 
@@ -187,6 +247,7 @@ static struct slu_value *operation_document(struct slu_arena *arena,
         put_text(arena, document, SLU_STR("flow_log_id"), record->flow_log_id);
     put_time(arena, document, SLU_STR("created_at"), record->created_ms);
     put_time(arena, document, SLU_STR("updated_at"), record->updated_ms);
+    put_parts(arena, document, record);
     if (record->state != SLU_RECORD_RUNNING) {
         slu_value_put(document, SLU_STR("http_status"), slu_value_int(arena, record->status));
         put_answer(arena, document, record);
@@ -201,7 +262,7 @@ static void list_document(struct slu_exchange *x, const struct slu_journal_reply
 
     x->document = slu_value_new(x->arena, SLU_OBJECT);
     for (size_t i = 0; i < told->count; i++)
-        slu_value_append(list, operation_document(x->arena, &told->records[i]));
+        slu_value_append(list, slu_operation_document(x->arena, &told->records[i]));
     slu_value_put(x->document, SLU_STR("operations"), list);
     slu_value_put(x->document, SLU_STR("next_page_token"),
                   told->more && last
@@ -221,7 +282,7 @@ enum slu_step slu_operations_told(struct slu_exchange *x)
     if (!x->operation_id.p)
         list_document(x, told);
     else if (told->outcome == SLU_JOURNAL_DONE && told->count == 1)
-        x->document = operation_document(x->arena, &told->records[0]);
+        x->document = slu_operation_document(x->arena, &told->records[0]);
     else
         return slu_exchange_fail(x, SLU_FAULT_NOT_FOUND, "",
                                  "there is no operation %.*s of this caller",

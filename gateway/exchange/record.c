@@ -130,18 +130,19 @@ static struct slu_str targets_of(struct slu_exchange *x)
 
     if (x->target)
         return x->target->name;
-    for (size_t i = 0; i < x->job_count; i++)
+    for (size_t i = 0; x->several && i < slu_several_count(x); i++)
         names = slu_arena_printf(x->arena, "%.*s%s%.*s", SLU_FMT(names), i ? "\n" : "",
-                                 SLU_FMT(x->jobs[i]->target->name));
+                                 SLU_FMT(slu_several_part(x, i).target));
     return names;
 }
 
 static struct slu_str scope_of(struct slu_exchange *x)
 {
     if (x->door)
-        return slu_arena_printf(x->arena, "door %.*s %.*s %s",
-                                SLU_FMT(slu_table_dialect(x->door->table)),
-                                SLU_FMT(x->target->name), slu_operation_name(x->operation));
+        return slu_arena_printf(
+            x->arena, "door %.*s %.*s %s %zu %.*s", SLU_FMT(slu_table_dialect(x->door->table)),
+            SLU_FMT(x->target->name), slu_operation_name(x->operation), x->match->step,
+            SLU_FMT(x->flow_log_id.p ? x->flow_log_id : SLU_STR("")));
     return slu_arena_printf(x->arena, "%.*s %.*s", SLU_FMT(x->request->method),
                             SLU_FMT(x->request->path));
 }
@@ -151,9 +152,8 @@ static struct slu_str scope_of(struct slu_exchange *x)
 static struct slu_str wishes_of(struct slu_exchange *x)
 {
     struct slu_value *wishes;
-    struct slu_str text = SLU_STR_NONE;
+    struct slu_str text;
     uint32_t wait_s = x->prefers_async ? x->station->catalog->limits.wait_most_s : x->wait_s;
-    struct slu_buf out;
 
     if (!x->lenient && !x->replace && !x->prefers_wait && !x->prefers_async)
         return SLU_STR_NONE;
@@ -162,14 +162,8 @@ static struct slu_str wishes_of(struct slu_exchange *x)
     slu_value_put(wishes, SLU_STR("replace"), slu_value_bool(x->arena, x->replace));
     if (x->prefers_wait || x->prefers_async)
         slu_value_put(wishes, SLU_STR("wait"), slu_value_int(x->arena, wait_s));
-    slu_buf_init(&out, 0);
-    if (wishes && !x->arena->failed)
-        slu_json_write(&out, wishes);
-    if (out.n && !out.failed)
-        text = slu_arena_str(x->arena, slu_buf_str(&out));
-    else
-        x->arena->failed = true;
-    slu_buf_done(&out);
+    text = slu_record_text(x->arena, wishes);
+    x->arena->failed = x->arena->failed || !text.p;
     return text;
 }
 
@@ -264,8 +258,10 @@ static enum slu_step repeat(struct slu_exchange *x, const struct slu_record *fir
                                  "new key, or send the same request");
     x->operation_id = slu_arena_str(x->arena, first->id);
     x->handed_on = runs && x->prefers_async;
-    if (x->handed_on)
+    if (x->handed_on) {
+        x->document = slu_operation_document(x->arena, first);
         return STEP_REPLY;
+    }
     if (runs)
         return slu_exchange_fail(x, SLU_FAULT_IN_PROGRESS, "idempotency-key",
                                  "the first request with this Idempotency-Key is still running: "
@@ -281,27 +277,67 @@ static enum slu_step repeat_at_door(struct slu_exchange *x, const struct slu_rec
     if (!slu_str_eq(first->digest, x->digest)) {
         x->door_word = "reused";
         return slu_exchange_fail(x, SLU_FAULT_CONFLICT, "reused",
-                                 "another request was sent with this token before");
+                                 "another request was sent with this token or Idempotency-Key "
+                                 "before");
     }
     if (first->state == SLU_RECORD_RUNNING) {
         x->job->outcome.retry_after_ms = 1000;
         return slu_exchange_fail(x, SLU_FAULT_UNAVAILABLE, "",
                                  "the same request is still under way; try again in a moment");
     }
-    if (first->body.n)
+    if (first->headers.n)
         return answer_again(x, first);
     if (first->state != SLU_RECORD_SUCCEEDED || !first->flow_log_id.n)
-        return slu_exchange_fail(x, SLU_FAULT_UPSTREAM_ERROR, "",
-                                 "what the first request with this token came to is not known; "
-                                 "look whether the flow log is there");
+        return slu_exchange_fail(
+            x, SLU_FAULT_UPSTREAM_ERROR, "",
+            "what the first request with this token or key came to is not known; "
+            "look whether the flow log is there");
+    if (x->operation == SLU_OP_DELETE)
+        return STEP_REPLY;
     x->job->operation = x->job->asking = SLU_OP_GET;
     x->job->id = slu_arena_str(x->arena, first->flow_log_id);
     return STEP_WORK;
 }
 
+static enum slu_step again(struct slu_exchange *x, const struct slu_record *first)
+{
+    return x->door ? repeat_at_door(x, first) : repeat(x, first);
+}
+
+static enum slu_step not_recorded(struct slu_exchange *x, const struct slu_fault *why)
+{
+    return slu_exchange_fail(x, SLU_FAULT_UNAVAILABLE, "",
+                             "the write cannot be recorded, so nothing was sent: %s", why->words);
+}
+
+/* What a key is bound to can be told as long as the journal can be read. */
+static enum slu_step look_for_key(struct slu_exchange *x)
+{
+    struct slu_fault why = x->told->fault, ignored = {0};
+    struct slu_record record = slu_record_of(x);
+
+    x->unrecorded = slu_arena_get(x->arena, sizeof(why));
+    slu_record_leave(x);
+    if (!x->key.p || !x->unrecorded || !record.scope.p || !(x->letter = letter_new(x, false)))
+        return not_recorded(x, &why);
+    *x->unrecorded = why;
+    if (set_patience(x, WAIT_MS) &&
+        slu_journal_find(x->station->worker->gateway->journal, record.caller, record.scope,
+                         record.key, slu_record_answered, x->letter, &ignored))
+        return STEP_WAIT;
+    slu_mem_free(x->letter);
+    x->letter = NULL;
+    return not_recorded(x, &why);
+}
+
 static enum slu_step begun(struct slu_exchange *x)
 {
     const struct slu_journal_reply *told = x->told;
+
+    if (x->unrecorded)
+        return told->outcome == SLU_JOURNAL_DONE && told->count == 1
+                   ? again(x, &told->records[0])
+                   : not_recorded(x, x->unrecorded);
 
     switch (told->outcome) {
     case SLU_JOURNAL_DONE:
@@ -312,14 +348,12 @@ static enum slu_step begun(struct slu_exchange *x)
         return x->prefers_async && slu_exchange_hand_on(x) ? STEP_REPLY : STEP_WORK;
     case SLU_JOURNAL_EXISTS:
         slu_must(told->count == 1);
-        return x->door ? repeat_at_door(x, &told->records[0]) : repeat(x, &told->records[0]);
+        return again(x, &told->records[0]);
     case SLU_JOURNAL_NONE:
     case SLU_JOURNAL_FAILED:
         break;
     }
-    return slu_exchange_fail(x, SLU_FAULT_UNAVAILABLE, "",
-                             "the write cannot be recorded, so nothing was sent: %s",
-                             told->fault.words);
+    return look_for_key(x);
 }
 
 enum slu_step slu_record_begin(struct slu_exchange *x)
@@ -330,7 +364,8 @@ enum slu_step slu_record_begin(struct slu_exchange *x)
         return STEP_WORK;
     if (x->told) {
         next = x->asks ? slu_operations_told(x) : begun(x);
-        slu_record_leave(x);
+        if (next != STEP_WAIT)
+            slu_record_leave(x);
         return next;
     }
     if (x->letter && (x->out_of_patience || x->station->worker->ending)) {
@@ -343,7 +378,7 @@ enum slu_step slu_record_begin(struct slu_exchange *x)
 
 /* The end */
 
-static bool may_have_acted(const struct slu_job *job)
+bool slu_job_may_have_acted(const struct slu_job *job)
 {
     return job->unknown || (job->acted && job->fault.kind != SLU_FAULT_NONE && !job->looking &&
                             job->result.sent == SLU_SENT_PERHAPS);
@@ -353,10 +388,10 @@ static bool may_have_acted(const struct slu_job *job)
 static bool is_unknown(const struct slu_exchange *x)
 {
     for (size_t i = 0; i < x->job_count; i++)
-        if (may_have_acted(x->jobs[i]))
+        if (slu_job_may_have_acted(x->jobs[i]))
             return true;
-    if (x->several && slu_several_is_lost(x))
-        return true;
+    if (x->several)
+        return slu_several_unseen(x);
     return x->recovered && !x->job_count; /* nobody could look */
 }
 
@@ -378,10 +413,21 @@ static bool binds_nothing(const struct slu_exchange *x)
     return !refused || slu_fault_retryable(x);
 }
 
+/* All of it is over and well, whatever became of the answer. */
+static bool is_done(const struct slu_exchange *x)
+{
+    for (size_t i = 0; i < x->job_count; i++)
+        if (!x->jobs[i]->ended || slu_job_failed(x->jobs[i]))
+            return false;
+    return x->job_count > 0;
+}
+
 /* Of several targets, each has to have it. */
 static enum slu_record_state state_of(const struct slu_exchange *x)
 {
-    if (x->fault.kind == SLU_FAULT_NONE && !(x->several && slu_several_failed(x)))
+    bool some_failed = x->several && slu_several_failed(x);
+
+    if (!some_failed && (x->fault.kind == SLU_FAULT_NONE || is_done(x)))
         return SLU_RECORD_SUCCEEDED;
     return is_unknown(x) ? SLU_RECORD_UNKNOWN : SLU_RECORD_FAILED;
 }
@@ -389,41 +435,79 @@ static enum slu_record_state state_of(const struct slu_exchange *x)
 static struct slu_str headers_text(struct slu_exchange *x)
 {
     struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
-    struct slu_str text = SLU_STR_NONE;
-    struct slu_buf out;
+    struct slu_str text;
 
     for (size_t i = 0; i < x->response.headers.count; i++) {
         const struct slu_header *header = &x->response.headers.items[i];
 
-        if (!slu_str_is(header->name, "x-request-id"))
+        if (x->door || !slu_str_is(header->name, "x-request-id"))
             slu_value_put(document, header->name, slu_value_string(x->arena, header->value));
     }
-    if (!document || x->arena->failed)
-        return SLU_STR("{}");
-    slu_buf_init(&out, 0);
-    slu_json_write(&out, document);
-    if (!out.failed)
-        text = slu_arena_str(x->arena, slu_buf_str(&out));
-    slu_buf_done(&out);
+    text = slu_record_text(x->arena, document);
     return text.p ? text : SLU_STR("{}");
 }
 
-/* Hands the end over; without memory for a letter it is recorded all the same. */
-static void settle(struct slu_exchange *x, struct slu_fault *fault)
+bool slu_record_withdraws(const struct slu_exchange *x)
 {
-    struct slu_record record = {.id = x->id, .updated_ms = slu_clock_real_ms(), .attempts = 1};
-    struct slu_journal *journal = x->station->worker->gateway->journal;
-    bool waits;
+    const struct slu_job *job = x->recorded && !x->detached ? x->job : NULL;
 
+    return job && job->ended && !job->writes && !job->acted && !slu_mistakes_none(&x->mistakes);
+}
+
+/* A door's write whose client is gone has no answer in the dialect. Told apart by having no head
+ * fields, which is not the empty object. */
+static bool has_no_answer(const struct slu_exchange *x)
+{
+    return x->detached && !x->route;
+}
+
+static struct slu_record end_of(struct slu_exchange *x)
+{
+    struct slu_record record = {.id = x->id, .updated_ms = slu_clock_real_ms()};
+
+    record.attempts = slu_progress_attempts(x);
     record.state = state_of(x);
     record.flow_log_id = x->flow_log_id;
     record.status = x->response.status;
-    record.headers = headers_text(x);
+    record.headers = has_no_answer(x) ? SLU_STR("") : headers_text(x);
     record.body = x->response.body.p ? x->response.body : SLU_STR("");
+    record.parts = slu_progress_parts(x, record.state);
+    record.upstream = slu_progress_upstream(x);
+    if (!record.parts.p && x->noted.p)
+        record.parts = SLU_STR("[]"); /* no memory; but not what it was on the way */
+    return record;
+}
+
+/* What the journal never takes is told short, so that the operation ends. */
+static bool hand_over(struct slu_exchange *x, slu_journal_done_fn *done, struct slu_fault *fault)
+{
+    struct slu_journal *journal = x->station->worker->gateway->journal;
+    struct slu_record record;
+
+    if (slu_record_withdraws(x))
+        return slu_journal_withdraw(journal, x->id, done, x->letter, fault);
+    record = end_of(x);
+    if (slu_journal_settle(journal, &record, binds_nothing(x), done, x->letter, fault))
+        return true;
+    if (fault->kind == SLU_FAULT_MEMORY || fault->kind == SLU_FAULT_UNAVAILABLE)
+        return false;
+    slu_log(SLU_LOG_WARN, "journal", "the answer of operation %.*s is not kept: %s", SLU_FMT(x->id),
+            fault->words);
+    *fault = (struct slu_fault){0};
+    record.body = slu_progress_short_answer(x);
+    if (x->door)
+        record.headers = SLU_STR("");
+    return slu_journal_settle(journal, &record, binds_nothing(x), done, x->letter, fault);
+}
+
+/* Without memory for a letter the end is recorded all the same. */
+static void settle(struct slu_exchange *x, struct slu_fault *fault)
+{
+    bool waits;
+
     x->letter = letter_new(x, false);
     waits = x->letter && set_patience(x, WAIT_MS);
-    x->settled = slu_journal_settle(journal, &record, binds_nothing(x),
-                                    waits ? slu_record_answered : forget_reply, x->letter, fault);
+    x->settled = hand_over(x, waits ? slu_record_answered : forget_reply, fault);
     if (!x->settled)
         slu_log(SLU_LOG_ERROR, "journal", "the end of operation %.*s is not recorded: %s",
                 SLU_FMT(x->id), fault->words);

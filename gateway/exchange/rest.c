@@ -480,7 +480,7 @@ static bool add_operation(struct slu_exchange *x)
         return true;
     if (x->replayed)
         return slu_record_replay(x);
-    return !x->recorded ||
+    return !x->recorded || slu_record_withdraws(x) ||
            slu_headers_add(
                x->arena, &x->response.headers, SLU_STR("operation-location"),
                slu_arena_printf(x->arena, "/v1/operations/%.*s", SLU_FMT(x->operation_id)));
@@ -489,17 +489,12 @@ static bool add_operation(struct slu_exchange *x)
 /* 202: the operation has begun, and where to ask for its end. */
 static void reply_handed_on(struct slu_exchange *x)
 {
-    struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
+    struct slu_record record = slu_record_of(x);
+    struct slu_value *document =
+        x->document ? x->document : slu_operation_document(x->arena, &record);
     struct slu_str at = slu_arena_printf(x->arena, "/v1/operations/%.*s", SLU_FMT(x->operation_id));
     struct slu_headers *headers = &x->response.headers;
 
-    if (document) {
-        put_text(x, document, SLU_STR("id"), x->operation_id);
-        put_text(x, document, SLU_STR("status"), SLU_STR("running"));
-        put_text(x, document, SLU_STR("operation"), slu_str_of(slu_operation_name(x->operation)));
-        if (x->target)
-            put_text(x, document, SLU_STR("target"), x->target->name);
-    }
     if (!slu_headers_add(x->arena, headers, SLU_STR("location"), at) ||
         !slu_headers_add(x->arena, headers, SLU_STR("operation-location"), at) ||
         !slu_headers_add(x->arena, headers, SLU_STR("preference-applied"),

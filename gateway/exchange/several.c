@@ -6,9 +6,13 @@
  *   all           nothing is sent before every target's table has taken the flow log; when one
  *                 fails afterwards, what was made is undone, and the undo is looked at
  *
+ * Before the write is recorded every target's table is tried (a dry run, which never waits), so
+ * that what cannot be sent at all leaves no operation behind and binds no key.
+ *
  * After a crash each target's part is looked for. Where a part stands and another was not made,
  * `all` undoes what stands, and best_effort makes the rest; where nothing stands the caller may
- * send it again.
+ * send it again. A part whose target is not configured any more is told as unknown, and nothing is
+ * undone for its sake.
  */
 #include "exchange/rest.h"
 
@@ -22,11 +26,10 @@ enum several_phase { TRYING, MAKING, FINISHING, UNDOING };
 struct slu_several {
     bool all; /* the policy */
     enum several_phase phase;
-    const struct slu_target *targets[TARGETS_MOST];
+    struct slu_str names[TARGETS_MOST];
+    const struct slu_target *targets[TARGETS_MOST]; /* NULL: not configured any more */
     size_t count;
-    struct slu_job *makes[TARGETS_MOST], *undos[TARGETS_MOST];
-    struct slu_str lost[TARGETS_MOST]; /* targets of a record that are not configured any more */
-    size_t lost_count;
+    struct slu_job *makes[TARGETS_MOST], *undos[TARGETS_MOST]; /* NULL: there is none */
 };
 
 /* What is asked for */
@@ -68,6 +71,7 @@ static void add_target(struct slu_exchange *x, struct slu_several *several, size
             refuse(x, at, "names a target twice");
             return;
         }
+    several->names[several->count] = target->name;
     several->targets[several->count++] = target;
 }
 
@@ -104,6 +108,7 @@ static bool make_job(struct slu_exchange *x, struct slu_several *several, size_t
         return false;
     several->makes[i] = job;
     job->dry_run = dry_run;
+    job->trial = dry_run && !x->dry_run;
     job->canonical = slu_value_copy(x->arena, x->canonical);
     if (!job->canonical)
         return slu_fault_memory(&x->fault);
@@ -115,9 +120,49 @@ static bool make_jobs(struct slu_exchange *x, bool dry_run)
 {
     x->several->phase = dry_run ? TRYING : MAKING;
     for (size_t i = 0; i < x->several->count; i++)
-        if (!make_job(x, x->several, i, dry_run))
+        if (x->several->targets[i] && !make_job(x, x->several, i, dry_run))
             return false;
     return true;
+}
+
+/* NULL: its target is not configured any more. */
+static bool failed(const struct slu_job *job)
+{
+    return !job || slu_job_failed(job);
+}
+
+static size_t count_failed(const struct slu_several *several)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < several->count; i++)
+        count += failed(several->makes[i]);
+    return count;
+}
+
+static bool try_all(struct slu_exchange *x)
+{
+    if (!make_jobs(x, true))
+        return false;
+    for (size_t i = 0; i < x->job_count; i++)
+        slu_exchange_start(x, x->jobs[i]);
+    slu_must(x->jobs_left == 0);
+    return !x->arena->failed;
+}
+
+/* Nothing can be sent: to none, or with `all` to one of them. */
+static bool is_refused(const struct slu_several *several)
+{
+    size_t count = count_failed(several);
+
+    return count == several->count || (several->all && count > 0);
+}
+
+static void forget_trials(struct slu_exchange *x)
+{
+    for (size_t i = 0; i < x->job_count; i++)
+        slu_job_done(x->jobs[i]);
+    x->job_count = 0;
 }
 
 enum slu_step slu_rest_understand_several(struct slu_exchange *x)
@@ -134,20 +179,14 @@ enum slu_step slu_rest_understand_several(struct slu_exchange *x)
     (void)slu_flow_log_check(x->canonical, &x->mistakes);
     if (!slu_mistakes_none(&x->mistakes))
         return slu_exchange_fail(x, SLU_FAULT_INVALID, "", "the request is not valid; see errors");
-    if (!make_jobs(x, several->all || x->dry_run))
+    if (!try_all(x))
+        return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
+    if (x->dry_run || is_refused(several))
+        return STEP_REPLY;
+    forget_trials(x);
+    if (!make_jobs(x, false))
         return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
     return STEP_RECORD;
-}
-
-static void take_up_target(struct slu_exchange *x, struct slu_str name)
-{
-    struct slu_several *several = x->several;
-    const struct slu_target *target = slu_catalog_target(x->station->catalog, name);
-
-    if (target)
-        several->targets[several->count++] = target;
-    else
-        several->lost[several->lost_count++] = slu_arena_str(x->arena, name);
 }
 
 /* From the record of it. */
@@ -161,30 +200,40 @@ bool slu_several_take_up(struct slu_exchange *x, struct slu_str names, int64_t a
     x->several = several;
     (void)taken(x->canonical, "targets");
     several->all = slu_value_is(policy, SLU_STRING) && slu_str_is(policy->text, "all");
-    while (names.p && several->count + several->lost_count < TARGETS_MOST)
-        take_up_target(x, slu_str_cut(&names, '\n'));
+    while (names.p && several->count < TARGETS_MOST) {
+        struct slu_str name = slu_arena_str(x->arena, slu_str_cut(&names, '\n'));
+
+        several->names[several->count] = name;
+        several->targets[several->count++] = slu_catalog_target(x->station->catalog, name);
+    }
     if (!make_jobs(x, false))
         return false;
-    for (size_t i = 0; i < several->count; i++) {
-        several->makes[i]->resumes = several->makes[i]->unknown = x->recovered;
-        slu_attempt_resume(several->makes[i], age_ms);
+    for (size_t i = 0; i < x->job_count; i++) {
+        x->jobs[i]->resumes = x->jobs[i]->unknown = x->recovered;
+        slu_attempt_resume(x->jobs[i], age_ms);
     }
     return true;
 }
 
 /* What happens next */
 
-static bool any_failed(const struct slu_several *several)
-{
-    for (size_t i = 0; i < several->count; i++)
-        if (slu_job_failed(several->makes[i]))
-            return true;
-    return several->lost_count > 0;
-}
-
 bool slu_several_failed(const struct slu_exchange *x)
 {
-    return any_failed(x->several);
+    return count_failed(x->several) > 0;
+}
+
+/* Whether a part that a crash has left open took effect, nobody can look. */
+static bool is_beyond_sight(const struct slu_exchange *x, size_t i)
+{
+    return x->recovered && !x->several->targets[i];
+}
+
+bool slu_several_unseen(const struct slu_exchange *x)
+{
+    for (size_t i = 0; i < x->several->count; i++)
+        if (is_beyond_sight(x, i))
+            return true;
+    return false;
 }
 
 static enum slu_operation undo_of(const struct slu_target *target)
@@ -197,34 +246,48 @@ static enum slu_operation undo_of(const struct slu_target *target)
 /* What stands of this target's part, and has to go. */
 static bool stands(const struct slu_job *job)
 {
-    return job->acted && job->id.p;
+    return job && job->acted && job->id.p;
 }
 
 static bool is_undone(const struct slu_several *several, size_t i)
 {
     const struct slu_job *undo = several->undos[i];
 
-    return several->phase == UNDOING && stands(several->makes[i]) && undo && !slu_job_failed(undo);
-}
-
-bool slu_several_is_lost(const struct slu_exchange *x)
-{
-    return x->several->lost_count > 0;
+    return several->phase == UNDOING && stands(several->makes[i]) && undo && !failed(undo);
 }
 
 bool slu_several_is_open(const struct slu_exchange *x)
 {
     const struct slu_several *several = x->several;
 
-    if (several->lost_count)
-        return false;
     for (size_t i = 0; i < several->count; i++) {
         const struct slu_job *make = several->makes[i];
 
-        if (!is_undone(several, i) && !(slu_job_failed(make) && slu_job_retryable(make)))
+        if (!make || (!is_undone(several, i) && !(failed(make) && slu_job_retryable(make))))
             return false;
     }
-    return any_failed(several);
+    return count_failed(several) > 0;
+}
+
+size_t slu_several_count(const struct slu_exchange *x)
+{
+    return x->several->count;
+}
+
+/* What is being undone is under way again, and has failed when that is over. */
+struct slu_part slu_several_part(const struct slu_exchange *x, size_t i)
+{
+    const struct slu_several *several = x->several;
+    const struct slu_job *make = several->makes[i], *undo = several->undos[i];
+    struct slu_part part = {several->names[i], SLU_RECORD_FAILED, {make, undo}};
+
+    if (is_beyond_sight(x, i))
+        part.state = SLU_RECORD_UNKNOWN;
+    else if (undo && !undo->ended)
+        part.state = SLU_RECORD_RUNNING;
+    else if (make && !(several->phase == UNDOING && stands(make)))
+        part.state = slu_job_state(make);
+    return part;
 }
 
 static bool undo_all(struct slu_exchange *x)
@@ -234,10 +297,10 @@ static bool undo_all(struct slu_exchange *x)
 
     several->phase = UNDOING;
     for (size_t i = 0; i < several->count; i++) {
-        enum slu_operation undo = undo_of(several->targets[i]);
+        enum slu_operation undo;
         struct slu_job *job;
 
-        if (!stands(several->makes[i]) || undo == SLU_OP_COUNT)
+        if (!stands(several->makes[i]) || (undo = undo_of(several->targets[i])) == SLU_OP_COUNT)
             continue;
         job = slu_exchange_job(x, several->targets[i], undo, true);
         if (!job)
@@ -253,7 +316,7 @@ static bool undo_all(struct slu_exchange *x)
 /* Looked for after a crash, and known not to be there. */
 static bool was_not_made(const struct slu_job *make)
 {
-    return slu_job_failed(make) && !make->unknown && !make->acted &&
+    return make && slu_job_failed(make) && !make->unknown && !make->acted &&
            slu_mistakes_none(make->mistakes);
 }
 
@@ -285,19 +348,17 @@ static bool finish(struct slu_exchange *x)
     return x->job_count > before;
 }
 
-/* The next phase, if there is one: its jobs are started. */
+/* The phase after MAKING, if there is one: its jobs are started. */
 static bool next_phase(struct slu_exchange *x)
 {
     struct slu_several *several = x->several;
     size_t before = x->job_count;
     bool more = false;
 
-    if (several->phase == TRYING && !any_failed(several))
-        more = make_jobs(x, false);
-    else if (several->phase == MAKING && !several->all && x->recovered)
+    if (several->phase == MAKING && !several->all && x->recovered)
         more = finish(x);
-    else if (several->phase == MAKING && several->all && any_failed(several) &&
-             !several->lost_count)
+    else if (several->phase == MAKING && several->all && slu_several_failed(x) &&
+             !slu_several_unseen(x))
         more = undo_all(x);
     for (size_t i = before; more && i < x->job_count; i++)
         slu_exchange_start(x, x->jobs[i]);
@@ -307,10 +368,8 @@ static bool next_phase(struct slu_exchange *x)
 /* Jobs of the memory cloud may be over before they were waited for: then the next phase is due. */
 bool slu_rest_worked(struct slu_exchange *x)
 {
-    if (!x->several || x->dry_run)
-        return false;
     /* a worker that ends begins nothing: an undo cut short would be taken for a part that stands */
-    while (!x->station->worker->ending && next_phase(x))
+    while (x->several && !x->station->worker->ending && next_phase(x))
         if (x->jobs_left)
             return true;
     return false;
@@ -318,13 +377,16 @@ bool slu_rest_worked(struct slu_exchange *x)
 
 /* Answers to a create */
 
-static const char *outcome_of(const struct slu_several *several, size_t i)
+static const char *outcome_of(const struct slu_exchange *x, size_t i)
 {
+    const struct slu_several *several = x->several;
     const struct slu_job *make = several->makes[i];
 
+    if (is_beyond_sight(x, i))
+        return "unknown";
     if (several->phase == UNDOING && stands(make))
         return is_undone(several, i) ? "undone" : "undo_failed";
-    return slu_job_failed(make) ? "failed" : "created";
+    return failed(make) ? "failed" : "created";
 }
 
 static void put_text(struct slu_arena *arena, struct slu_value *object, struct slu_str name,
@@ -359,40 +421,56 @@ static struct slu_value *undo_error(struct slu_exchange *x, const struct slu_job
     return slu_problem_of(x->arena, &fault);
 }
 
-static struct slu_value *result(struct slu_exchange *x, size_t i)
+static struct slu_value *gone_error(struct slu_exchange *x)
 {
-    struct slu_several *several = x->several;
-    struct slu_job *make = several->makes[i];
-    const char *outcome = outcome_of(several, i);
+    struct slu_fault fault = {0};
+
+    slu_fault_set(&fault, SLU_FAULT_NOT_FOUND, "",
+                  x->recovered ? "the gateway ended while the write was under way, and the target "
+                                 "is not configured any more: look there for the flow log"
+                               : "the target is not configured any more; nothing was sent to it");
+    return slu_problem_of(x->arena, &fault);
+}
+
+static struct slu_value *end_of(struct slu_exchange *x, size_t i)
+{
+    const struct slu_job *make = x->several->makes[i];
     struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
 
     if (!document)
         return NULL;
-    put_text(x->arena, document, SLU_STR("target"), make->target->name);
-    put_text(x->arena, document, SLU_STR("outcome"), slu_str_of(outcome));
-    if (make->id.p)
+    put_text(x->arena, document, SLU_STR("target"), x->several->names[i]);
+    put_text(x->arena, document, SLU_STR("outcome"), slu_str_of(outcome_of(x, i)));
+    if (make && make->id.p)
         put_text(x->arena, document, SLU_STR("id"), make->id);
-    if (!slu_job_failed(make) && several->phase != UNDOING)
-        slu_value_put(document, SLU_STR("flow_log"), made_document(x, make));
-    if (slu_str_is(slu_str_of(outcome), "undo_failed"))
-        slu_value_put(document, SLU_STR("error"), undo_error(x, make, several->undos[i]));
-    else if (slu_job_failed(make))
-        slu_value_put(document, SLU_STR("error"), slu_problem_of_job(x->arena, make));
     return document;
 }
 
-/* Nobody can say what became of its part. */
-static struct slu_value *lost_result(struct slu_exchange *x, struct slu_str name)
+struct slu_value *slu_several_ends(struct slu_exchange *x)
 {
-    struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
-    struct slu_fault fault = {0};
+    struct slu_value *list = slu_value_new(x->arena, SLU_ARRAY);
 
-    slu_fault_set(&fault, SLU_FAULT_NOT_FOUND, "",
-                  "the target %.*s is not configured any more: look there for the flow log",
-                  SLU_FMT(name));
-    put_text(x->arena, document, SLU_STR("target"), name);
-    put_text(x->arena, document, SLU_STR("outcome"), SLU_STR("failed"));
-    slu_value_put(document, SLU_STR("error"), slu_problem_of(x->arena, &fault));
+    for (size_t i = 0; i < x->several->count; i++)
+        slu_value_append(list, end_of(x, i));
+    return list;
+}
+
+static struct slu_value *result(struct slu_exchange *x, size_t i)
+{
+    struct slu_several *several = x->several;
+    struct slu_job *make = several->makes[i];
+    const char *outcome = outcome_of(x, i);
+    struct slu_value *document = end_of(x, i);
+
+    if (!document)
+        return NULL;
+    if (!failed(make) && several->phase != UNDOING)
+        slu_value_put(document, SLU_STR("flow_log"), made_document(x, make));
+    if (slu_str_is(slu_str_of(outcome), "undo_failed"))
+        slu_value_put(document, SLU_STR("error"), undo_error(x, make, several->undos[i]));
+    else if (failed(make))
+        slu_value_put(document, SLU_STR("error"),
+                      make ? slu_problem_of_job(x->arena, make) : gone_error(x));
     return document;
 }
 
@@ -400,9 +478,9 @@ static struct slu_value *lost_result(struct slu_exchange *x, struct slu_str name
 static struct slu_value *trial(struct slu_exchange *x, const struct slu_job *job)
 {
     struct slu_value *document =
-        slu_job_failed(job) ? slu_value_new(x->arena, SLU_OBJECT) : slu_rest_dry_run(x->arena, job);
+        failed(job) ? slu_value_new(x->arena, SLU_OBJECT) : slu_rest_dry_run(x->arena, job);
 
-    if (slu_job_failed(job)) {
+    if (failed(job)) {
         put_text(x->arena, document, SLU_STR("target"), job->target->name);
         slu_value_put(document, SLU_STR("error"), slu_problem_of_job(x->arena, job));
     }
@@ -429,14 +507,12 @@ void slu_rest_reply_several(struct slu_exchange *x)
     const struct slu_several *several = x->several;
     struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
     struct slu_value *results = slu_value_new(x->arena, SLU_ARRAY);
-    bool good = !any_failed(several);
+    bool good = !slu_several_failed(x);
+    bool tried = several->phase == TRYING && (x->dry_run || several->all);
 
     for (size_t i = 0; i < several->count; i++)
-        slu_value_append(results,
-                         several->phase == TRYING ? trial(x, several->makes[i]) : result(x, i));
-    for (size_t i = 0; i < several->lost_count; i++)
-        slu_value_append(results, lost_result(x, several->lost[i]));
-    if (several->phase == TRYING && !good) {
+        slu_value_append(results, tried ? trial(x, several->makes[i]) : result(x, i));
+    if (tried && !good) {
         reply_refused(x, results);
         return;
     }

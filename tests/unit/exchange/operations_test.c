@@ -98,6 +98,38 @@ static void tells_how_it_stands(void **state)
     assert_null(slu_value_find(document, SLU_STR("target")));
 }
 
+/* Stored, or of what the record knows; texts that cannot be read are none. */
+static void tells_parts(void **state)
+{
+    struct world *world = *state;
+    static const char *const texts[] = {NULL, "[", "{}", "7"};
+    struct slu_record record = put(world, 0, (struct slu_record){.targets = SLU_STR("net\nali")});
+    struct slu_value *document, *part;
+
+    for (size_t i = 0; i < SLU_COUNT(texts); i++) {
+        struct slu_record note = {.id = record.id, .attempts = 1, .updated_ms = 2000000};
+
+        note.parts = texts[i] ? slu_str_of(texts[i]) : SLU_STR_NONE;
+        DONE(SLU_JOURNAL_DONE, slu_journal_note(world->gateway.journal, &note, CALL));
+        document = told(world, get(world, PORTAL_KEY, record.id), 200);
+        assert_int_equal(slu_value_find(document, SLU_STR("parts"))->count, 2);
+        part = slu_value_item(slu_value_find(document, SLU_STR("parts")), 1);
+        assert_str(text_of(part, "target"), "ali");
+        assert_str(text_of(part, "status"), "running");
+        document = slu_value_find(document, SLU_STR("progress"));
+        assert_true(slu_str_is(slu_value_find(document, SLU_STR("done"))->text, "0"));
+        assert_true(slu_str_is(slu_value_find(document, SLU_STR("of"))->text, "2"));
+    }
+    record.parts = SLU_STR("[{\"target\":\"net\",\"status\":\"failed\"},{\"status\":7},3]");
+    record.upstream = SLU_STR("{\"net\":[\"id-1\"],\"ali\":[\"id-2\"]}");
+    DONE(SLU_JOURNAL_DONE, slu_journal_note(world->gateway.journal, &record, CALL));
+    document = told(world, get(world, PORTAL_KEY, record.id), 200);
+    part = slu_value_item(slu_value_find(document, SLU_STR("parts")), 0);
+    assert_str(text_of(part, "status"), "failed");
+    part = slu_value_item(slu_value_find(part, SLU_STR("upstream_request_ids")), 0);
+    assert_true(slu_str_is(part->text, "id-1"));
+}
+
 static void tells_callers_their_own(void **state)
 {
     struct world *world = *state;
@@ -213,9 +245,13 @@ static void refuses_wrong_questions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_A_JOURNAL_WORLD(tells_a_record),          IN_A_JOURNAL_WORLD(tells_how_it_stands),
-        IN_A_JOURNAL_WORLD(tells_callers_their_own), IN_A_JOURNAL_WORLD(lists_in_pages),
-        IN_A_JOURNAL_WORLD(lists_what_is_wanted),    IN_A_JOURNAL_WORLD(refuses_wrong_questions),
+        IN_A_JOURNAL_WORLD(tells_a_record),
+        IN_A_JOURNAL_WORLD(tells_how_it_stands),
+        IN_A_JOURNAL_WORLD(tells_parts),
+        IN_A_JOURNAL_WORLD(tells_callers_their_own),
+        IN_A_JOURNAL_WORLD(lists_in_pages),
+        IN_A_JOURNAL_WORLD(lists_what_is_wanted),
+        IN_A_JOURNAL_WORLD(refuses_wrong_questions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
