@@ -269,6 +269,8 @@ enum slu_step slu_door_understand(struct slu_exchange *x)
     }
     x->operation = x->match->operation;
     x->has_operation = true;
+    if (!slu_record_read_key(x))
+        return STEP_REPLY;
     if (!parameters_agree(x))
         return refuse(x, SLU_FAULT_BAD_PARAMETER, "scope",
                       "the request names a region, project or router that is not served here");

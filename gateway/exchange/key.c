@@ -1,8 +1,8 @@
 /*
  * What makes two writes the same one: an Idempotency-Key of the caller's
- * (draft-ietf-httpapi-idempotency-key-header), or at a door the idempotency token of its dialect. A
- * door's create without one is the same as an equal one for as long as that is under way: a client
- * that repeats it too soon is told to wait, and does not get two.
+ * (draft-ietf-httpapi-idempotency-key-header), or at a door also the idempotency token of its
+ * dialect. A door's create without either is the same as an equal one for as long as that is under
+ * way: a client that repeats it too soon is told to wait, and does not get two.
  */
 #include "exchange/exchange_internal.h"
 
@@ -125,6 +125,10 @@ bool slu_record_native_key(struct slu_exchange *x)
 
     if (!digest_native(x))
         return false;
+    if (x->key.p) { /* the header's goes before the dialect's own */
+        x->key = slu_arena_printf(x->arena, "key %.*s", SLU_FMT(x->key));
+        return x->key.p != NULL;
+    }
     if (x->operation != SLU_OP_CREATE)
         return true; /* a change or a delete does no harm twice */
     x->key_is_request = !token.n;
