@@ -5,13 +5,62 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { FIRST_BLOCK = 16384, LARGEST_BLOCK = 262144 };
+enum { FIRST_BLOCK = 16384, LARGEST_BLOCK = 262144, FIRST_TEXT = 8192 };
 
 struct slu_arena_block {
     struct slu_arena_block *older;
     size_t size; /* of data */
     _Alignas(16) char data[];
 };
+
+/* The common budget */
+
+void slu_arena_share(struct slu_arena *arena, struct slu_budget *common, size_t share)
+{
+    slu_must(!arena->charged || arena->common == common);
+    arena->common = common;
+    arena->share = share;
+    arena->insists = false;
+}
+
+void slu_arena_insist(struct slu_arena *arena)
+{
+    arena->insists = true;
+}
+
+static size_t owed(const struct slu_arena *arena, size_t used)
+{
+    return arena->common && used > arena->share ? used - arena->share : 0;
+}
+
+static bool pay(struct slu_arena *arena, size_t more)
+{
+    size_t sum = owed(arena, arena->used + more);
+    size_t due = sum > arena->charged ? sum - arena->charged : 0;
+
+    if (!due)
+        return true;
+    if (arena->insists) {
+        slu_budget_insist(arena->common, due);
+    } else if (!slu_budget_take(arena->common, due)) {
+        arena->refused = sum <= slu_budget_look(arena->common).most_bytes;
+        return false;
+    }
+    arena->charged += due;
+    return true;
+}
+
+static void pay_back(struct slu_arena *arena)
+{
+    size_t sum = owed(arena, arena->used);
+
+    if (arena->charged <= sum)
+        return;
+    slu_budget_give(arena->common, arena->charged - sum);
+    arena->charged = sum;
+}
+
+/* Blocks */
 
 void slu_arena_init(struct slu_arena *arena, size_t budget)
 {
@@ -48,7 +97,7 @@ void slu_arena_reset(struct slu_arena *arena)
         keep = NULL;
     free_older(arena, keep);
     arena->blocks = keep;
-    arena->failed = false;
+    arena->failed = arena->refused = false;
     arena->used = 0;
     arena->at = arena->end = NULL;
     if (keep) {
@@ -57,11 +106,14 @@ void slu_arena_reset(struct slu_arena *arena)
         arena->at = keep->data;
         arena->end = keep->data + keep->size;
     }
+    pay_back(arena);
 }
 
 void slu_arena_done(struct slu_arena *arena)
 {
     free_older(arena, NULL);
+    arena->used = 0;
+    pay_back(arena);
     *arena = (struct slu_arena){.budget = arena->budget};
 }
 
@@ -96,8 +148,9 @@ void *slu_arena_slow(struct slu_arena *arena, size_t size)
         want = arena->budget - arena->used;
     if (want < rounded)
         want = rounded;
-    block = slu_mem_resize(NULL, sizeof(*block) + want);
+    block = pay(arena, want) ? slu_mem_resize(NULL, sizeof(*block) + want) : NULL;
     if (!block) {
+        pay_back(arena);
         arena->failed = true;
         return NULL;
     }
@@ -151,4 +204,28 @@ struct slu_str slu_arena_printf(struct slu_arena *arena, const char *format, ...
     vsnprintf(piece, (size_t)length + 1, format, args);
     va_end(args);
     return (struct slu_str){piece, (size_t)length};
+}
+
+bool slu_arena_append(struct slu_arena *arena, struct slu_arena_text *text, struct slu_str piece,
+                      size_t whole)
+{
+    size_t need = text->n + piece.n;
+    size_t size = whole ? whole : text->size ? text->size * 2 : FIRST_TEXT;
+    char *p = text->p;
+
+    if (need > text->size) {
+        if (size < need)
+            size = need;
+        p = slu_arena_get(arena, size);
+        if (!p)
+            return false;
+        if (text->n)
+            memcpy(p, text->p, text->n);
+        text->size = size;
+    }
+    if (piece.n)
+        memcpy(p + text->n, piece.p, piece.n);
+    text->p = p;
+    text->n = need;
+    return true;
 }

@@ -5,7 +5,7 @@
 #ifndef SLU_EXCHANGE_INTERNAL_H
 #define SLU_EXCHANGE_INTERNAL_H
 
-#include "cloud/budget.h"
+#include "base/budget.h"
 #include "cloud/catalog.h"
 #include "cloud/faults.h"
 #include "cloud/memory.h"

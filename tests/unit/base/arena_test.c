@@ -40,6 +40,84 @@ static void a_reserve_goes_beyond_the_budget(void **state)
     slu_arena_done(&arena);
 }
 
+/* Beyond its share an arena holds of the common budget what it has of the heap. */
+static void a_common_budget_is_held_and_given_back(void **state)
+{
+    slu_auto(slu_budget) *common = slu_budget_new(200000);
+    struct slu_arena arena, other;
+
+    (void)state;
+    assert_non_null(common);
+    slu_arena_init(&arena, 1 << 20);
+    slu_arena_init(&other, 1 << 20);
+    slu_arena_share(&arena, common, 20000);
+    slu_arena_share(&other, common, 0);
+    assert_non_null(slu_arena_get(&arena, 1000));
+    assert_int_equal(slu_budget_look(common).used_bytes, 0);
+    assert_non_null(slu_arena_get(&arena, 100000));
+    assert_int_equal(slu_budget_look(common).used_bytes, arena.used - 20000);
+    assert_non_null(slu_arena_get(&other, 80000));
+    assert_int_equal(slu_budget_look(common).used_bytes, arena.used + other.used - 20000);
+    assert_null(slu_arena_get(&other, 80000));
+    assert_true(other.failed && other.refused);
+    slu_arena_reset(&arena);
+    assert_int_equal(slu_budget_look(common).used_bytes, other.used);
+    slu_arena_reset(&other);
+    assert_false(other.failed || other.refused);
+    assert_null(slu_arena_get(&other, 200001)); /* never, however long one waits */
+    assert_true(other.failed && !other.refused);
+    slu_arena_done(&other);
+    slu_arena_done(&arena);
+    assert_int_equal(slu_budget_look(common).used_bytes, 0);
+}
+
+static void who_insists_is_counted_only(void **state)
+{
+    slu_auto(slu_budget) *common = slu_budget_new(1000);
+    struct slu_arena arena;
+
+    (void)state;
+    assert_non_null(common);
+    slu_arena_init(&arena, 1 << 20);
+    slu_arena_share(&arena, common, 0);
+    assert_null(slu_arena_get(&arena, 1));
+    slu_arena_reset(&arena);
+    slu_arena_insist(&arena);
+    assert_non_null(slu_arena_get(&arena, 100000));
+    assert_false(arena.failed || arena.refused);
+    assert_int_equal(slu_budget_look(common).used_bytes, arena.used);
+    assert_null(slu_arena_get(&arena, 1 << 20)); /* its own budget stays */
+    slu_arena_done(&arena);
+    assert_int_equal(slu_budget_look(common).used_bytes, 0);
+}
+
+static void a_text_comes_piece_by_piece(void **state)
+{
+    struct slu_arena_text text = {0}, known = {0};
+    struct slu_arena arena;
+    char piece[1000];
+
+    (void)state;
+    slu_arena_init(&arena, 300000);
+    assert_true(slu_arena_append(&arena, &known, SLU_STR("ab"), 5));
+    assert_int_equal(known.size, 5);
+    assert_true(slu_arena_append(&arena, &known, SLU_STR("cdefg"), 5)); /* longer than was said */
+    assert_str(((struct slu_str){known.p, known.n}), "abcdefg");
+    for (unsigned i = 0; i < 50; i++) {
+        memset(piece, 'a' + i % 26, sizeof(piece));
+        assert_true(slu_arena_append(&arena, &text, (struct slu_str){piece, sizeof(piece)}, 0));
+    }
+    assert_int_equal(text.n, 50 * sizeof(piece));
+    for (size_t i = 0; i < text.n; i++)
+        assert_int_equal(text.p[i], 'a' + i / sizeof(piece) % 26);
+    known = text;
+    while (slu_arena_append(&arena, &text, (struct slu_str){piece, sizeof(piece)}, 0))
+        known.n += sizeof(piece);
+    assert_true(arena.failed);
+    assert_int_equal(text.n, known.n);
+    slu_arena_done(&arena);
+}
+
 static void zero_is_zero_after_reuse(void **state)
 {
     struct slu_arena arena;
@@ -128,17 +206,23 @@ static void text_is_copied(void **state)
 
 static bool build(void *context)
 {
+    slu_auto(slu_budget) *common = slu_budget_new(1 << 20);
     struct slu_arena arena;
     bool good;
 
     (void)context;
+    if (!common)
+        return false;
     slu_arena_init(&arena, 1 << 20);
+    slu_arena_share(&arena, common, 0);
     for (int i = 0; i < 100; i++) {
         struct slu_str text = slu_arena_printf(&arena, "%*d", 1000, i);
 
         assert_true(text.p || arena.failed);
     }
     good = !arena.failed;
+    assert_false(arena.refused);
+    assert_int_equal(slu_budget_look(common).used_bytes, arena.used);
     slu_arena_done(&arena);
     return good;
 }
@@ -154,6 +238,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_aligned_and_apart),
         cmocka_unit_test(a_reserve_goes_beyond_the_budget),
+        cmocka_unit_test(a_common_budget_is_held_and_given_back),
+        cmocka_unit_test(who_insists_is_counted_only),
+        cmocka_unit_test(a_text_comes_piece_by_piece),
         cmocka_unit_test(zero_is_zero_after_reuse),
         cmocka_unit_test(budget_is_kept_and_failure_remembered),
         cmocka_unit_test(impossible_sizes_fail),

@@ -1,5 +1,5 @@
-/* The budget of bodies in flight: one counter. */
-#include "cloud/budget.h"
+/* A budget of memory: one counter. */
+#include "base/budget.h"
 
 #include <stdatomic.h>
 
@@ -35,6 +35,11 @@ bool slu_budget_take(struct slu_budget *budget, uint64_t bytes)
             return true;
     atomic_fetch_add_explicit(&budget->refused, 1, memory_order_relaxed);
     return false;
+}
+
+void slu_budget_insist(struct slu_budget *budget, uint64_t bytes)
+{
+    atomic_fetch_add_explicit(&budget->used, bytes, memory_order_relaxed);
 }
 
 void slu_budget_give(struct slu_budget *budget, uint64_t bytes)

@@ -1,7 +1,7 @@
-/* The budget of bodies in flight: to the byte, from one thread and many. */
+/* A budget of memory: to the byte, from one thread and many. */
 #include "test.h"
 
-#include "cloud/budget.h"
+#include "base/budget.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -27,6 +27,21 @@ static void test_to_the_byte(void **state)
     assert_int_equal(slu_budget_look(budget).used_bytes, 0);
     assert_int_equal(slu_budget_look(budget).most_bytes, 100);
     assert_int_equal(slu_budget_look(budget).refused, 5);
+}
+
+static void test_insisting(void **state)
+{
+    slu_auto(slu_budget) *budget = slu_budget_new(100);
+
+    (void)state;
+    assert_non_null(budget);
+    slu_budget_insist(budget, 150);
+    assert_int_equal(slu_budget_look(budget).used_bytes, 150);
+    assert_false(slu_budget_take(budget, 1));
+    slu_budget_give(budget, 100);
+    assert_true(slu_budget_take(budget, 50));
+    slu_budget_give(budget, 100);
+    assert_int_equal(slu_budget_look(budget).refused, 1);
 }
 
 enum { THREADS = 4, EACH = 100000, MOST = 1000 };
@@ -89,6 +104,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_to_the_byte),
+        cmocka_unit_test(test_insisting),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_memory),
     };

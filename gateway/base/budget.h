@@ -1,9 +1,9 @@
 /*
- * One budget for the memory of all bodies in flight, over all workers: what does not fit is refused
- * at once, before it is read. Thread-safe, without a lock.
+ * One budget for memory that many requests hold together, over all threads: what does not fit is
+ * refused at once. Thread-safe, without a lock.
  */
-#ifndef SLU_CLOUD_BUDGET_H
-#define SLU_CLOUD_BUDGET_H
+#ifndef SLU_BASE_BUDGET_H
+#define SLU_BASE_BUDGET_H
 
 #include "base/mem.h"
 
@@ -18,11 +18,14 @@ SLU_AUTO_DEFINE(slu_budget)
 
 /* False, and nothing is taken, when it does not fit. */
 SLU_NODISCARD bool slu_budget_take(struct slu_budget *budget, uint64_t bytes);
+/* Takes it whether it fits or not, so that others are refused first. */
+void slu_budget_insist(struct slu_budget *budget, uint64_t bytes);
 void slu_budget_give(struct slu_budget *budget, uint64_t bytes);
 
 struct slu_budget_view {
-    uint64_t most_bytes, used_bytes;
-    uint64_t refused; /* ever */
+    uint64_t most_bytes;
+    uint64_t used_bytes; /* more than `most_bytes` where somebody insisted */
+    uint64_t refused;    /* ever */
 };
 struct slu_budget_view slu_budget_look(const struct slu_budget *budget);
 
