@@ -6,10 +6,7 @@
 
 #include <arpa/inet.h>
 
-enum {
-    SPARE_MOST = 64,
-    BODY_KEPT = 65536 /* a spare transfer keeps a body buffer up to this size */
-};
+enum { SPARE_MOST = 64 };
 
 /* What curl asks while it sends */
 
@@ -141,7 +138,6 @@ void slu_curl_free_transfer(struct slu_curl_transfer *transfer)
     if (transfer->easy)
         curl_easy_cleanup(transfer->easy);
     slu_timer_done(&transfer->patience);
-    slu_buf_done(&transfer->body);
     slu_mem_free(transfer);
 }
 
@@ -156,7 +152,6 @@ static struct slu_curl_transfer *new_transfer(struct slu_curl_side *side)
         return NULL;
     transfer->side = side;
     slu_timer_init(&transfer->patience, side->upstream->loop, on_patience, transfer);
-    slu_buf_init(&transfer->body, conf->reply_bytes);
     transfer->easy = curl_easy_init();
     if (!transfer->easy || !set_rules(transfer->easy, conf) || !set_tls(transfer->easy, conf) ||
         curl_easy_setopt(transfer->easy, CURLOPT_SHARE, side->share) != CURLE_OK) {
@@ -204,9 +199,10 @@ static void release(struct slu_curl_transfer *transfer)
     transfer->written = 0;
     transfer->taken = 0;
     transfer->error[0] = '\0';
-    slu_buf_clear(&transfer->body);
+    transfer->body = (struct slu_arena_text){0};
+    transfer->length = 0;
     TAILQ_REMOVE(&side->busy, transfer, link);
-    if (side->spare_count >= SPARE_MOST || transfer->body.size > BODY_KEPT) {
+    if (side->spare_count >= SPARE_MOST) {
         slu_curl_free_transfer(transfer);
         return;
     }
@@ -342,8 +338,7 @@ static void succeed(struct slu_curl_transfer *transfer)
     struct slu_call *call = transfer->call;
     struct slu_response *response = &call->result.response;
 
-    if (transfer->body.n)
-        response->body = slu_arena_str(call->arena, slu_buf_str(&transfer->body));
+    response->body = (struct slu_str){transfer->body.p, transfer->body.n};
     if (call->arena->failed) {
         slu_fault_memory(&call->result.fault);
         *response = (struct slu_response){0};

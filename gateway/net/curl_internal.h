@@ -26,7 +26,8 @@ struct slu_curl_transfer {
     struct slu_lookup lookup;
     struct slu_timer patience; /* for the name */
     struct slu_addresses addresses;
-    struct slu_buf body;
+    struct slu_arena_text body; /* of the reply, in the call's arena */
+    uint64_t length;            /* that it announces; 0: it does not */
     enum slu_curl_head head;
     unsigned attempts, interim, lengths;
     bool encoded;   /* the reply has a Transfer-Encoding */

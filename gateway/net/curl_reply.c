@@ -28,11 +28,11 @@ static bool count_in(struct slu_curl_transfer *transfer, size_t count)
 static bool judge_field(struct slu_curl_transfer *transfer, struct slu_str name,
                         struct slu_str value)
 {
-    uint64_t length;
-
     if (slu_str_eq_nocase(name, SLU_STR("content-length"))) {
-        if (++transfer->lengths > 1 || !slu_str_to_u64(value, &length))
+        if (++transfer->lengths > 1 || !slu_str_to_u64(value, &transfer->length))
             return refuse(transfer, "the reply's Content-Length is not one number");
+        if (transfer->length > transfer->side->upstream->conf.reply_bytes)
+            return refuse(transfer, "the reply is larger than the limit");
     } else if (slu_str_eq_nocase(name, SLU_STR("transfer-encoding"))) {
         if (transfer->encoded || !slu_str_eq_nocase(value, SLU_STR("chunked")))
             return refuse(transfer, "the reply's Transfer-Encoding is not chunked");
@@ -72,6 +72,7 @@ static bool end_head(struct slu_curl_transfer *transfer)
             return refuse(transfer, "the reply has interim answers nobody asked for");
         response->headers = (struct slu_headers){0};
         transfer->lengths = 0;
+        transfer->length = 0;
         transfer->encoded = false;
         transfer->head = SLU_CURL_HEAD_STATUS;
         return true;
@@ -130,10 +131,10 @@ size_t slu_curl_on_body(char *text, size_t size, size_t count, void *argument)
 
     if (!count_in(transfer, n))
         return n ? 0 : 1;
-    slu_buf_add(&transfer->body, (struct slu_str){text, n});
-    if (transfer->body.failed) {
+    if (!slu_arena_append(transfer->call->arena, &transfer->body, (struct slu_str){text, n},
+                          (size_t)transfer->length)) {
         slu_fault_memory(&transfer->call->result.fault);
-        return 0;
+        return n ? 0 : 1;
     }
     return n;
 }

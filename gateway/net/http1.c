@@ -8,10 +8,9 @@
 #include "net/http1_internal.h"
 
 enum {
-    CHUNK_LINE_MOST = 512,  /* one chunk size with its extensions */
-    CHUNK_DIGITS_MOST = 8,  /* 4 GiB - 1 */
-    EXTENSIONS_MOST = 4096, /* all chunk extensions and trailers of one message */
-    FIRST_BODY = 8192       /* reserved before any byte of an announced body is there */
+    CHUNK_LINE_MOST = 512, /* one chunk size with its extensions */
+    CHUNK_DIGITS_MOST = 8, /* 4 GiB - 1 */
+    EXTENSIONS_MOST = 4096 /* all chunk extensions and trailers of one message */
 };
 
 enum state {
@@ -160,27 +159,6 @@ static int begin_body(struct slu_http1 *r, struct slu_str *input, struct slu_fau
     return SLU_HTTP1_GO_ON;
 }
 
-static bool make_room(struct slu_http1 *r, size_t more)
-{
-    size_t need = r->body_n + more, size = r->body_size * 2;
-    char *body;
-
-    if (size < FIRST_BODY)
-        size = FIRST_BODY;
-    if (size < need)
-        size = need;
-    if (r->framing == SLU_HTTP1_LENGTH && size > r->length)
-        size = (size_t)r->length;
-    body = slu_arena_get(r->arena, size);
-    if (!body)
-        return false;
-    if (r->body_n)
-        memcpy(body, r->body, r->body_n);
-    r->body = body;
-    r->body_size = size;
-    return true;
-}
-
 /* Takes what is there of the r->left bytes to come. */
 static int take_payload(struct slu_http1 *r, struct slu_str *input, struct slu_fault *fault)
 {
@@ -188,13 +166,11 @@ static int take_payload(struct slu_http1 *r, struct slu_str *input, struct slu_f
 
     if (n > r->body_most - r->body_seen)
         return slu_http1_refuse(r, SLU_FAULT_TOO_LARGE, "the body is too large", fault);
-    if (!r->discard && n) {
-        if (r->body_size - r->body_n < n && !make_room(r, n)) {
-            slu_fault_memory(fault);
-            return SLU_HTTP1_FAILED;
-        }
-        memcpy(r->body + r->body_n, input->p, n);
-        r->body_n += n;
+    if (!r->discard && n &&
+        !slu_arena_append(r->arena, &r->body, (struct slu_str){input->p, n},
+                          r->framing == SLU_HTTP1_LENGTH ? (size_t)r->length : 0)) {
+        slu_fault_memory(fault);
+        return SLU_HTTP1_FAILED;
     }
     r->body_seen += n;
     r->left -= n;
@@ -316,7 +292,7 @@ static int whole(struct slu_http1 *r, struct slu_str *input, struct slu_fault *f
 {
     (void)input;
     (void)fault;
-    r->request.body = r->response.body = (struct slu_str){r->body, r->body_n};
+    r->request.body = r->response.body = (struct slu_str){r->body.p, r->body.n};
     return SLU_HTTP1_DONE;
 }
 
@@ -392,5 +368,5 @@ void slu_http1_limit_body(struct slu_http1 *reader, uint32_t most)
 void slu_http1_discard(struct slu_http1 *reader)
 {
     reader->discard = true;
-    reader->body_n = 0;
+    reader->body.n = 0;
 }

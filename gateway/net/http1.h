@@ -62,9 +62,7 @@ struct slu_http1 {
     uint64_t total;        /* bytes consumed for this message */
     uint32_t framing_used; /* bytes of chunk extensions and trailers so far */
     uint32_t trailer_fields;
-    char *body;
-    size_t body_size; /* room behind body */
-    size_t body_n;
+    struct slu_arena_text body;
 };
 
 void slu_http1_init(struct slu_http1 *reader, enum slu_http1_side side,
