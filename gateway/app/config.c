@@ -91,7 +91,7 @@ const char *slu_load_file(struct slu_load *load, struct slu_spot object, const c
 
 bool slu_load_name(struct slu_load *load, struct slu_str name, struct slu_spot spot)
 {
-    bool good = name.n > 0 && name.n <= 64 && name.p[0] != '.' && name.p[0] != '-';
+    bool good = name.n > 0 && name.n <= SLU_NAME_MOST && name.p[0] != '.' && name.p[0] != '-';
 
     for (size_t i = 0; i < name.n; i++) {
         char c = slu_ascii_lower(name.p[i]);

@@ -17,6 +17,9 @@
 #include "model/flow_log.h"
 #include "sign/sign.h"
 
+/* Of a target, a caller, an alias: letters, digits, ".", "_" and "-". */
+enum { SLU_NAME_MOST = 64 };
+
 struct slu_key_source { /* where a secret came from, for a reload; never its value */
     struct slu_str env, file;
 };
@@ -108,7 +111,7 @@ struct slu_limits {
     uint32_t request_bytes; /* memory one request may use */
     uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
     uint32_t wait_most_s;       /* the longest Prefer: wait */
-    uint64_t body_memory_bytes; /* all bodies in flight together */
+    uint64_t body_memory_bytes; /* all bodies and replies in flight together */
 };
 
 /* Where writes are journalled; both NULL: nowhere. Taken at the start. */

@@ -2,6 +2,7 @@
  * is meant for addresses that only operators reach. */
 #include "exchange/exchange_internal.h"
 
+#include "base/clock.h"
 #include "codec/json.h"
 
 /* Answers */
@@ -93,7 +94,8 @@ static void readyz(struct slu_talk *talk, struct slu_gateway *gateway)
 static void metrics(struct slu_talk *talk, struct slu_gateway *gateway)
 {
     struct slu_journal_health health;
-    struct slu_gauges gauges = {.guards = gateway->guards};
+    struct slu_gauges gauges = {
+        .bodies = gateway->bodies, .guards = gateway->guards, .now_us = slu_clock_mono_us()};
     struct slu_buf text;
 
     if (gateway->journal) {

@@ -185,6 +185,18 @@ static void write_number(struct slu_buf *out, const char *name, const char *type
     slu_buf_printf(out, "%s %llu\n", name, (unsigned long long)number);
 }
 
+static void write_bodies(const struct slu_budget *bodies, struct slu_buf *out)
+{
+    struct slu_budget_view view = slu_budget_look(bodies);
+
+    write_number(out, "sluice_body_memory_bytes", "gauge",
+                 "Memory that bodies, replies and what becomes of them hold, of body_memory_bytes.",
+                 view.used_bytes);
+    write_number(out, "sluice_body_memory_limit_bytes", "gauge", "That limit.", view.most_bytes);
+    write_number(out, "sluice_body_memory_refused_total", "counter",
+                 "What did not fit into it and was refused.", view.refused);
+}
+
 static void write_journal(const struct slu_journal_health *journal, struct slu_buf *out)
 {
     write_number(out, "sluice_journal_writable", "gauge",
@@ -207,52 +219,6 @@ static void write_journal(const struct slu_journal_health *journal, struct slu_b
                  "Operations removed after their retention.", journal->pruned);
 }
 
-/* A number of each target's clock. */
-struct clocks {
-    struct slu_buf *out;
-    const char *name;
-    size_t offset; /* in slu_skew_view, of a number with or without a sign */
-};
-
-static void write_clock(struct slu_guard *guard, void *user)
-{
-    const struct clocks *clocks = user;
-    struct slu_skew_view view = slu_skew_look(guard->skew);
-    const int64_t *number = (const void *)((const char *)&view + clocks->offset);
-
-    if (view.seen || view.absurd)
-        slu_buf_printf(clocks->out, "%s{target=\"%.*s\"} %lld\n", clocks->name,
-                       SLU_FMT(guard->name), (long long)*number);
-}
-
-static void write_clocks(struct slu_guards *guards, struct slu_buf *out)
-{
-    static const struct {
-        const char *name, *type, *help;
-        size_t offset;
-    } rows[] = {
-        {"sluice_target_clock_skew_seconds", "gauge",
-         "How far the target's clock is ahead of ours, by the Date of its last reply.",
-         offsetof(struct slu_skew_view, measured_s)},
-        {"sluice_target_clock_applied_seconds", "gauge",
-         "What is added to our clock in signatures for the target.",
-         offsetof(struct slu_skew_view, applied_s)},
-        {"sluice_target_clock_corrections_total", "counter",
-         "How often that was changed because a signature was refused.",
-         offsetof(struct slu_skew_view, corrected)},
-        {"sluice_target_dates_absurd_total", "counter",
-         "Replies whose Date is none or more than a day away.",
-         offsetof(struct slu_skew_view, absurd)},
-    };
-
-    for (size_t i = 0; i < SLU_COUNT(rows); i++) {
-        struct clocks clocks = {out, rows[i].name, rows[i].offset};
-
-        head(out, rows[i].name, rows[i].type, rows[i].help);
-        slu_guards_each(guards, write_clock, &clocks);
-    }
-}
-
 void slu_metrics_write(const struct slu_metrics *metrics, const struct slu_gauges *gauges,
                        struct slu_buf *out)
 {
@@ -271,9 +237,12 @@ void slu_metrics_write(const struct slu_metrics *metrics, const struct slu_gauge
                    (unsigned long long)metrics->reloads_good);
     slu_buf_printf(out, "sluice_reloads_total{result=\"refused\"} %llu\n",
                    (unsigned long long)metrics->reloads_bad);
+    if (gauges->bodies)
+        write_bodies(gauges->bodies, out);
     if (gauges->journal)
         write_journal(gauges->journal, out);
-    write_clocks(gauges->guards, out);
+    if (gauges->guards)
+        slu_metrics_write_guards(gauges, out);
     write_requests(metrics, out);
     write_slots(metrics, out);
 }

@@ -1,11 +1,13 @@
 /*
  * Counters of the whole process, rendered in Prometheus' text format. Labels are bounded: targets
- * of the configuration, operations, and the canonical error codes. Counting is one relaxed atomic
+ * of the configuration, operations, and the canonical error codes; none has a character that would
+ * have to be escaped, for the configuration takes no such name. Counting is one relaxed atomic
  * addition.
  */
 #ifndef SLU_EXCHANGE_METRICS_H
 #define SLU_EXCHANGE_METRICS_H
 
+#include "base/budget.h"
 #include "base/buf.h"
 #include "base/fault.h"
 #include "cloud/guards.h"
@@ -23,7 +25,7 @@ struct slu_histogram {
 
 /* One target's counters; slot 0 is for requests that reached no target. */
 struct slu_slot {
-    char name[64];
+    char name[SLU_NAME_MOST + 1];
     _Atomic uint64_t
         requests[SLU_OP_COUNT + 1][SLU_FAULT_KIND_COUNT]; /* [SLU_OP_COUNT]: no operation */
     struct slu_histogram total, cloud, own;
@@ -47,9 +49,13 @@ _Atomic uint64_t *slu_metrics_reloads(struct slu_metrics *metrics, bool good);
 struct slu_gauges {
     uint64_t in_flight, connections;
     const struct slu_journal_health *journal; /* NULL: none is kept */
-    struct slu_guards *guards;                /* of the targets */
+    const struct slu_budget *bodies;          /* NULL: not told; so with: */
+    struct slu_guards *guards;
+    uint64_t now_us; /* monotonic */
 };
 void slu_metrics_write(const struct slu_metrics *metrics, const struct slu_gauges *gauges,
                        struct slu_buf *out);
+/* metrics_guards.c: what protects each target, by the guards' own counters. */
+void slu_metrics_write_guards(const struct slu_gauges *gauges, struct slu_buf *out);
 
 #endif
