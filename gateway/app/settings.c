@@ -162,7 +162,7 @@ static const struct slu_setting door[] = {
 
 const struct slu_setting slu_settings_limits[] = {
     {.name = "body_bytes", NUMBER, .min = 64, .max = 16 << 20, .number = 65536, .unit = "bytes", .restart = true, .help = "the largest body of a caller's request"},
-    {.name = "body_memory_bytes", NUMBER, .min = 65536, .max = INT64_C(1) << 36, .number = 64 << 20, .unit = "bytes", .restart = true, .help = "memory for the bodies of all requests together; beyond it they are refused at once, as unavailable. At least body_bytes"},
+    {.name = "body_memory_bytes", NUMBER, .min = 65536, .max = INT64_C(1) << 36, .number = 64 << 20, .unit = "bytes", .restart = true, .help = "memory for all requests together: their bodies, by the length announced, and what each needs beyond its first 64 KiB (replies, what becomes of them, answers). Beyond it requests are refused at once, as unavailable; a write that was recorded or sent is counted and goes on. At least body_bytes; keep it well above request_bytes"},
     {.name = "connections", NUMBER, .min = 0, .max = MILLION, .restart = true, .fallback = "0: a little less than half of the descriptor limit", .help = "callers' connections, all workers together"},
     {.name = "request_bytes", NUMBER, .min = 65536, .max = 256 << 20, .number = 6 << 20, .unit = "bytes", .restart = true, .help = "memory that one request may use; keep it above four times reply_bytes"},
     {.name = "head_timeout_ms", NUMBER, .min = 10, .max = MILLION, .number = 10000, .unit = "ms", .restart = true, .help = "until a request's head is complete"},

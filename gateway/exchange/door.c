@@ -281,16 +281,6 @@ enum slu_step slu_door_understand(struct slu_exchange *x)
     return read_request(x);
 }
 
-/* When to come again (RFC 9110 §10.2.3), where the target told it. */
-static bool put_retry_after(struct slu_exchange *x)
-{
-    uint32_t after_ms = x->job ? x->job->outcome.retry_after_ms : 0;
-
-    return !after_ms || slu_headers_add(x->arena, &x->response.headers, SLU_STR("Retry-After"),
-                                        slu_arena_printf(x->arena, "%u",
-                                                         after_ms / 1000 + (after_ms % 1000 != 0)));
-}
-
 /* The request's memory is spent, but that too is said in the dialect's words. */
 static void tell_no_memory(struct slu_exchange *x)
 {
@@ -316,7 +306,7 @@ static void reply_error(struct slu_exchange *x)
         !slu_table_write_error(x->door->table, x->operation, x->fault.kind, x->door_word,
                                slu_arena_str(x->arena, slu_str_of(x->fault.words)), &x->match->vars,
                                x->arena, &x->response, &ignored) ||
-        !put_retry_after(x))
+        !slu_problem_retry_after(x))
         slu_problem_plain(x->arena, &x->fault, &x->response);
 }
 

@@ -28,10 +28,13 @@
 static enum slu_step admit(struct slu_exchange *x);
 static enum slu_step receive(struct slu_exchange *x);
 static enum slu_step understand(struct slu_exchange *x);
+static enum slu_step record(struct slu_exchange *x);
 static enum slu_step work(struct slu_exchange *x);
 static enum slu_step reply(struct slu_exchange *x);
 static enum slu_step close_talk(struct slu_exchange *x);
 static enum slu_step done(struct slu_exchange *x);
+
+enum { REFUSAL_BYTES = 16384 }; /* to tell that there is no memory */
 
 #define TO(step) (1u << STEP_##step)
 
@@ -45,7 +48,7 @@ static const struct {
     [STEP_ADMIT]      = {SLU_STR_INIT("admit"),      'A', admit,      TO(RECEIVE) | TO(RECORD) | TO(REPLY)},
     [STEP_RECEIVE]    = {SLU_STR_INIT("receive"),    'B', receive,    TO(UNDERSTAND) | TO(REPLY) | TO(DONE)},
     [STEP_UNDERSTAND] = {SLU_STR_INIT("understand"), 'U', understand, TO(RECORD) | TO(REPLY)},
-    [STEP_RECORD]     = {SLU_STR_INIT("record"),     'J', slu_record_begin, TO(WORK) | TO(REPLY)},
+    [STEP_RECORD]     = {SLU_STR_INIT("record"),     'J', record,     TO(WORK) | TO(REPLY)},
     [STEP_WORK]       = {SLU_STR_INIT("work"),       'W', work,       TO(REPLY)},
     [STEP_REPLY]      = {SLU_STR_INIT("reply"),      'R', reply,      TO(SETTLE) | TO(DONE)},
     [STEP_SETTLE]     = {SLU_STR_INIT("settled"),    'E', slu_record_end, TO(CLOSE)},
@@ -162,30 +165,68 @@ static enum slu_step understand(struct slu_exchange *x)
     return x->door ? slu_door_understand(x) : slu_rest_understand(x);
 }
 
-/* The body: what all of them together may need is bounded. */
+/* Memory: what all requests together may hold is bounded. A body is paid for before it comes, by
+ * the length that it announces; what else a request needs, beyond a share of its own, as it needs
+ * it. A read is refused at any time. A write is refused until it is recorded and sent; from then on
+ * it is only counted, for its end must be known. */
 
-static uint64_t announced(const struct slu_exchange *x)
+const char slu_memory_is_spent[] =
+    "the memory for requests under way is used up; try again in a moment";
+
+static struct slu_budget *bodies_of(const struct slu_exchange *x)
 {
-    struct slu_str length = slu_headers_value(&x->request->headers, SLU_STR("content-length"));
-    uint64_t most = x->station->catalog->limits.body_bytes, bytes = most;
+    return x->station->worker->gateway->bodies;
+}
 
-    if (!slu_talk_has_body(x->talk))
-        return 0;
-    return slu_str_to_u64(length, &bytes) && bytes < most ? bytes : most;
+static void hold_body(struct slu_exchange *x, uint64_t bytes)
+{
+    x->body_bytes = bytes;
+    slu_arena_share(x->arena, bodies_of(x), SLU_OWN_BYTES + (size_t)bytes);
 }
 
 bool slu_exchange_want_body(struct slu_exchange *x)
 {
-    uint64_t bytes = announced(x);
+    uint64_t most = x->station->catalog->limits.body_bytes, bytes = slu_talk_announced(x->talk);
 
-    if (!slu_budget_take(x->station->worker->gateway->bodies, bytes)) {
-        slu_exchange_fail(x, SLU_FAULT_UNAVAILABLE, "",
-                          "the memory for requests under way is used up; try again in a moment");
+    if (bytes > most)
+        bytes = most;
+    if (!slu_budget_take(bodies_of(x), bytes)) {
+        slu_exchange_fail(x, SLU_FAULT_UNAVAILABLE, "", "%s", slu_memory_is_spent);
         return false;
     }
-    x->body_bytes = bytes;
-    slu_talk_want_body(x->talk, x->station->catalog->limits.body_bytes);
+    hold_body(x, bytes);
+    slu_talk_want_body(x->talk, (uint32_t)most);
     return true;
+}
+
+/* One that came in chunks was held as if it were the largest. */
+static void hold_what_came(struct slu_exchange *x)
+{
+    uint64_t before = x->body_bytes, bytes = x->request->body.n;
+
+    if (bytes >= before)
+        return;
+    hold_body(x, bytes);
+    slu_budget_give(bodies_of(x), before - bytes);
+}
+
+static enum slu_step record(struct slu_exchange *x)
+{
+    if (x->has_operation && slu_operation_writes(x->operation))
+        slu_arena_insist(x->arena);
+    return slu_record_begin(x);
+}
+
+static void refuse_for_memory(struct slu_exchange *x)
+{
+    x->fault = (struct slu_fault){0};
+    x->response = (struct slu_response){0};
+    x->door_word = NULL;
+    slu_mistakes_init(&x->mistakes, x->arena);
+    slu_arena_reserve(x->arena, REFUSAL_BYTES);
+    if (x->job)
+        x->job->outcome = (struct slu_outcome){.retry_after_ms = SLU_SPENT_MS};
+    slu_exchange_fail(x, SLU_FAULT_UNAVAILABLE, "", "%s", slu_memory_is_spent);
 }
 
 /* Jobs */
@@ -323,18 +364,27 @@ struct slu_job_spent slu_exchange_spent(const struct slu_exchange *x)
     return all;
 }
 
-static enum slu_step reply(struct slu_exchange *x)
+static void make_response(struct slu_exchange *x)
 {
-    if (x->gone && !x->detached)
-        decide(x, 'C');
-    if (x->gone && !x->recorded)
-        return STEP_DONE;
     if (x->detached && !x->route)
         slu_recovered_reply(x);
     else if (x->door)
         slu_door_reply(x);
     else
         slu_rest_reply(x);
+}
+
+static enum slu_step reply(struct slu_exchange *x)
+{
+    if (x->gone && !x->detached)
+        decide(x, 'C');
+    if (x->gone && !x->recorded)
+        return STEP_DONE;
+    make_response(x);
+    if (x->arena->refused) {
+        refuse_for_memory(x);
+        make_response(x);
+    }
     x->answered = true;
     return STEP_SETTLE;
 }
@@ -432,7 +482,7 @@ static enum slu_step done(struct slu_exchange *x)
         slu_job_done(x->jobs[i]);
     slu_record_leave(x);
     slu_timer_done(&x->watch);
-    slu_budget_give(station->worker->gateway->bodies, x->body_bytes);
+    slu_budget_give(bodies_of(x), x->body_bytes);
     unlink_exchange(x);
     station->worker->in_flight--;
     if (talk) {
@@ -462,6 +512,7 @@ static struct slu_exchange *exchange_new(struct slu_worker *worker, struct slu_a
 
     if (!x)
         return NULL;
+    slu_arena_share(arena, worker->gateway->bodies, SLU_OWN_BYTES);
     x->station = worker->station;
     x->station->references++;
     worker->in_flight++;
@@ -488,6 +539,7 @@ struct slu_exchange *slu_exchange_without_caller(struct slu_worker *worker)
         free_own_arena(arena);
         return NULL;
     }
+    slu_arena_insist(arena);
     x->began_us = x->step_began_us;
     x->step = STEP_WORK;
     x->gone = true; /* there was a caller once */
@@ -528,6 +580,7 @@ static void on_body(struct slu_talk *talk, void *user)
     (void)user;
     if (!x)
         return;
+    hold_what_came(x);
     x->body_is_here = true;
     slu_exchange_resume(x);
 }

@@ -101,7 +101,7 @@ struct slu_gateway {
     struct slu_nonces *nonces;
     struct slu_journal *journal; /* NULL: none is kept */
     struct slu_guards *guards;
-    struct slu_budget *bodies;  /* memory of all bodies under way */
+    struct slu_budget *bodies;  /* memory of all bodies and replies under way */
     unsigned char page_key[32]; /* authenticates page tokens; random, of this process */
     struct slu_worker *workers;
     unsigned worker_count;
@@ -140,6 +140,13 @@ void slu_gateway_unshare(struct slu_gateway *gateway);
 enum { SLU_SKEW_S = 15 * 60 };
 
 /* exchange.c: the life of one request */
+
+/* What a request's memory, and that of a page of a list, may be without asking the common budget:
+ * beyond what requests usually need, so that the budget is for those that need much. */
+enum { SLU_OWN_BYTES = 65536 };
+/* Where it is spent: the words, and when to come again. */
+extern const char slu_memory_is_spent[];
+enum { SLU_SPENT_MS = 1000 };
 
 enum slu_step {
     STEP_ADMIT,
@@ -418,6 +425,8 @@ void slu_problem_told(struct slu_arena *arena, const struct slu_fault *fault,
 void slu_respond(struct slu_arena *arena, struct slu_response *response, int status,
                  const struct slu_value *document, const char *type);
 bool slu_fault_retryable(const struct slu_exchange *x);
+/* Retry-After (RFC 9110 §10.2.3), where the fault is worth another try; false on no memory. */
+SLU_NODISCARD bool slu_problem_retry_after(struct slu_exchange *x);
 bool slu_job_retryable(const struct slu_job *job);
 /* The members of a problem, for a place in another document; NULL on no memory. */
 struct slu_value *slu_problem_of(struct slu_arena *arena, const struct slu_fault *fault);

@@ -203,6 +203,19 @@ void slu_job_done(struct slu_job *job)
     job->paging = false;
 }
 
+/* Where the memory common to all requests did not suffice, there may be room in a while. */
+static void tell_refused(struct slu_job *job)
+{
+    bool refused = job->arena->refused || (job->paging && job->page_arena.refused);
+
+    if (job->fault.kind != SLU_FAULT_MEMORY || !refused)
+        return;
+    job->fault = (struct slu_fault){0};
+    slu_fault_set(&job->fault, SLU_FAULT_UNAVAILABLE, "", "%s", slu_memory_is_spent);
+    job->outcome = (struct slu_outcome){.retry_after_ms = SLU_SPENT_MS};
+    job->ended_by = 'G';
+}
+
 /* A fault of a later act is told behind what stands already. */
 static void tell_what_stands(struct slu_job *job)
 {
@@ -221,6 +234,7 @@ static enum slu_job_step over(struct slu_job *job)
     job->ended = true;
     let_go(job);
     slu_resume_tell(job);
+    tell_refused(job);
     tell_what_stands(job);
     slu_removals_note(job);
     job->over(job, job->user);

@@ -88,6 +88,9 @@ static bool begin(struct slu_job *job)
     }
     if (!job->target->memory && !job->dry_run) {
         slu_arena_init(&job->page_arena, PAGE_BYTES);
+        slu_arena_share(&job->page_arena, job->station->worker->gateway->bodies, SLU_OWN_BYTES);
+        if (job->arena->insists)
+            slu_arena_insist(&job->page_arena);
         job->paging = true;
     }
     job->list_end.next = job->list.position;
@@ -123,10 +126,13 @@ bool slu_list_ask(struct slu_job *job)
     if (job->pages == 0) {
         if (!begin(job))
             return !slu_fault_memory(&job->fault) && false;
-    } else if (job->target->memory || is_enough(job)) {
-        return false;
-    } else if (job->paging) {
-        slu_arena_reset(&job->page_arena);
+    } else {
+        bool over = job->target->memory || is_enough(job);
+
+        if (job->paging)
+            slu_arena_reset(&job->page_arena);
+        if (over)
+            return false;
     }
     job->pages++;
     job->list_end.again = false;

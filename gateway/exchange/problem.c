@@ -200,21 +200,26 @@ bool slu_fault_retryable(const struct slu_exchange *x)
     return slu_fault_info(x->fault.kind)->retry != SLU_RETRY_NO;
 }
 
-static bool put_headers(struct slu_exchange *x)
+/* What the cloud told is passed on; a cloud that told nothing is not spoken for. */
+bool slu_problem_retry_after(struct slu_exchange *x)
 {
-    struct slu_headers *headers = &x->response.headers;
     uint32_t after_ms = x->job ? x->job->outcome.retry_after_ms : 0;
     bool called = x->job && x->job->spent.calls;
 
-    if (x->fault.kind == SLU_FAULT_UNAUTHENTICATED &&
-        !slu_headers_add(x->arena, headers, SLU_STR("www-authenticate"),
-                         SLU_STR("Bearer realm=\"sluice\"")))
-        return false;
     if (!after_ms && slu_fault_info(x->fault.kind)->retry == SLU_RETRY_AFTER && !called)
         after_ms = 1000;
-    return !after_ms || slu_headers_add(x->arena, headers, SLU_STR("retry-after"),
+    return !after_ms || slu_headers_add(x->arena, &x->response.headers, SLU_STR("retry-after"),
                                         slu_arena_printf(x->arena, "%u",
                                                          after_ms / 1000 + (after_ms % 1000 != 0)));
+}
+
+static bool put_headers(struct slu_exchange *x)
+{
+    if (x->fault.kind == SLU_FAULT_UNAUTHENTICATED &&
+        !slu_headers_add(x->arena, &x->response.headers, SLU_STR("www-authenticate"),
+                         SLU_STR("Bearer realm=\"sluice\"")))
+        return false;
+    return slu_problem_retry_after(x);
 }
 
 /* What stands on the cloud although the whole did not succeed. */

@@ -67,8 +67,8 @@ const struct slu_request *slu_talk_request(const struct slu_talk *talk);
 struct slu_arena *slu_talk_arena(struct slu_talk *talk);
 /* "192.0.2.1:4711". */
 struct slu_str slu_talk_peer(const struct slu_talk *talk);
-/* True when the request says that a body follows. */
-bool slu_talk_has_body(const struct slu_talk *talk);
+/* How long a body the request announces: 0 for none, UINT64_MAX where it does not say (chunks). */
+uint64_t slu_talk_announced(const struct slu_talk *talk);
 uint64_t slu_talk_began_us(const struct slu_talk *talk); /* first byte of the head, monotonic */
 uint64_t slu_talk_bytes_in(const struct slu_talk *talk);
 uint64_t slu_talk_bytes_out(const struct slu_talk *talk);

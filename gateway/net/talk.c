@@ -442,9 +442,18 @@ struct slu_str slu_talk_peer(const struct slu_talk *talk)
     return slu_str_of(talk->peer);
 }
 
-bool slu_talk_has_body(const struct slu_talk *talk)
+uint64_t slu_talk_announced(const struct slu_talk *talk)
 {
-    return talk->reader.framing != SLU_HTTP1_NO_BODY;
+    switch (talk->reader.framing) {
+    case SLU_HTTP1_NO_BODY:
+        return 0;
+    case SLU_HTTP1_LENGTH:
+        return talk->reader.length;
+    case SLU_HTTP1_CHUNKED:
+    case SLU_HTTP1_UNTIL_CLOSE:
+        break;
+    }
+    return UINT64_MAX;
 }
 
 uint64_t slu_talk_began_us(const struct slu_talk *talk)

@@ -291,6 +291,33 @@ static void memory_of_the_result(void **state)
     assert_int_equal(all.rows, 1);
 }
 
+/* Others hold all of the common budget but for so much, which is a little more each time. */
+static void every_rest_of_the_common_budget(void **state)
+{
+    struct world *world = *state;
+    struct slu_budget *bodies = world->gateway.bodies;
+    uint64_t most = slu_budget_look(bodies).most_bytes;
+    const struct answer *answer;
+    unsigned refused = 0;
+
+    model.script.answer = tell_numbers;
+    fill(1000);
+    for (uint64_t rest = 0;; rest += 16 << 10) {
+        assert_true(rest < 8 << 20);
+        slu_budget_insist(bodies, most - rest);
+        answer = talk_once(world, PORTAL_KEY, "/v1/targets/ali/flow-logs?page_size=1000", "", NULL);
+        slu_budget_give(bodies, most - rest);
+        if (answer->status == 200)
+            break;
+        assert_int_equal(answer->status, 503);
+        assert_true(head_has(answer, "retry-after: 1\r\n"));
+        assert_str(text_of(read_json(world, slu_arena_str(&world->arena, answer->body)), "code"),
+                   "unavailable");
+        refused++;
+    }
+    assert_true(refused > 10);
+}
+
 static void more_than_was_asked_for(void **state)
 {
     static struct walk all;
@@ -510,11 +537,17 @@ static void tokens_are_ours(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        OF_LISTS(a_thousand),           OF_LISTS(at_once),
-        OF_LISTS(memory_of_the_result), OF_LISTS(more_than_was_asked_for),
-        OF_LISTS(filtered_here),        OF_LISTS(rows_go),
-        OF_LISTS(told_rows_go),         OF_LISTS(rows_come),
-        OF_LISTS(each_page_is_deleted), OF_LISTS(without_pages),
+        OF_LISTS(a_thousand),
+        OF_LISTS(at_once),
+        OF_LISTS(memory_of_the_result),
+        OF_LISTS(every_rest_of_the_common_budget),
+        OF_LISTS(more_than_was_asked_for),
+        OF_LISTS(filtered_here),
+        OF_LISTS(rows_go),
+        OF_LISTS(told_rows_go),
+        OF_LISTS(rows_come),
+        OF_LISTS(each_page_is_deleted),
+        OF_LISTS(without_pages),
         OF_LISTS(tokens_are_ours),
     };
 
