@@ -726,7 +726,7 @@ static void a_target_is_gone(void **state)
         struct slu_value *document = end_of(world, ids[i]);
 
         assert_str(text_of(document, "status"), "unknown");
-        ended(document, "created", "failed");
+        ended(document, "created", "unknown");
     }
     assert_non_null(now.rows[0].id);
 }
