@@ -96,11 +96,21 @@ static void on_later(void *argument)
         answer(slu_take(f->pending), 200, SLU_STR("later"));
 }
 
+/* What was announced is what came; chunks announce nothing. */
+static void announced_well(struct slu_talk *talk)
+{
+    const struct slu_request *request = slu_talk_request(talk);
+    bool chunks = slu_headers_find(&request->headers, SLU_STR("transfer-encoding"));
+
+    assert_true(slu_talk_announced(talk) == (chunks ? UINT64_MAX : request->body.n));
+}
+
 static void on_body(struct slu_talk *talk, void *user)
 {
     struct fixture *f = user;
 
     slu_buf_lit(&f->events, "body;");
+    announced_well(talk);
     if (aborts(talk, f))
         return;
     if (path_is(talk, "/later")) {
