@@ -121,7 +121,7 @@ const struct slu_setting slu_settings_target[] = {
     {.name = "destinations", MAP, .alias = SLU_SETTING_DESTINATION, .help = "alias -> the log destination it stands for here, in canonical members"},
     {.name = "connect_timeout_ms", NUMBER, .min = 1, .max = MILLION, .number = 3000, .unit = "ms", .help = "for name look-up, TCP and TLS together"},
     {.name = "timeout_ms", NUMBER, .min = 1, .max = MILLION, .number = 15000, .unit = "ms", .help = "for one attempt"},
-    {.name = "total_timeout_ms", NUMBER, .min = 1, .max = MILLION, .number = 12000, .unit = "ms", .help = "for all attempts and look-ups of one request together; it ends an attempt too"},
+    {.name = "total_timeout_ms", NUMBER, .min = 1, .max = MILLION, .number = 12000, .unit = "ms", .help = "for one operation on this target: all its calls, looks and pauses"},
     {.name = "max_in_flight", NUMBER, .min = 1, .max = 65535, .number = 64, .help = "requests to this target at the same time, all workers together"},
     {.name = "queue", NUMBER, .min = 0, .max = 65535, .number = 1024, .unit = "requests", .help = "how many may wait for one of those places; beyond it they are refused at once, as unavailable"},
     {.name = "rate_per_s", NUMBER, .min = 0, .max = 100000, .number = 0, .unit = "requests a second", .help = "the rate that is kept to; set it below the cloud's own. 0: any"},

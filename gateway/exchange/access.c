@@ -189,6 +189,11 @@ static void add_spans(struct slu_exchange *x, struct slu_buf *line)
     slu_buf_byte(line, '}');
 }
 
+static int told_status(const struct slu_exchange *x)
+{
+    return x->told_early ? x->told_early : x->response.status;
+}
+
 void slu_access_line(struct slu_exchange *x)
 {
     struct slu_worker *worker = x->station->worker;
@@ -203,7 +208,7 @@ void slu_access_line(struct slu_exchange *x)
     }
     add_time(line);
     add_request(x, line);
-    ADD_NUMBER(line, "status", x->written ? (uint64_t)x->response.status : 0);
+    ADD_NUMBER(line, "status", x->written ? (uint64_t)told_status(x) : 0);
     if (x->fault.kind != SLU_FAULT_NONE)
         ADD_TEXT(line, "code", slu_str_of(slu_fault_info(x->fault.kind)->code));
     if (x->talk) {

@@ -25,22 +25,44 @@ static uint32_t random_word(const struct slu_job *job)
     return (uint32_t)word;
 }
 
+static uint64_t sooner(uint64_t one, uint64_t other)
+{
+    return one < other ? one : other;
+}
+
 /* A look while an act settles has its own time: the one for attempts may be over by then. */
 static uint64_t until_us(const struct slu_job *job)
 {
-    return job->looking ? slu_job_now_us(job) + (uint64_t)job->target->timeout_ms * 1000
-                        : job->until_us;
+    uint64_t look = slu_job_now_us(job) + (uint64_t)job->target->timeout_ms * 1000;
+
+    return job->looking ? sooner(look, job->settle_until_us) : job->until_us;
+}
+
+/* What has begun is finished: a first attempt may come after the caller's time. */
+uint64_t slu_attempt_begin_until_us(const struct slu_job *job)
+{
+    bool goes_on = job->acted && job->made == 0 && slu_operation_writes(job->asking);
+
+    return goes_on ? job->end_us : until_us(job);
+}
+
+/* A write that was sent is not abandoned for the sake of the caller's time. */
+uint64_t slu_attempt_call_until_us(const struct slu_job *job)
+{
+    return slu_operation_writes(job->asking) ? job->end_us : until_us(job);
 }
 
 void slu_attempt_clock(struct slu_job *job)
 {
-    uint32_t total_ms = job->target->total_timeout_ms;
+    uint64_t now = slu_job_now_us(job), total = job->target->total_timeout_ms;
+    uint64_t patience = job->settles ? now + (uint64_t)job->patience_ms * 1000 : 0;
 
-    job->made = 0;
-    job->perhaps = job->unsure = false;
-    job->until_us = total_ms ? slu_job_now_us(job) + (uint64_t)total_ms * 1000 : UINT64_MAX;
-    if (job->latest_us && job->latest_us < job->until_us)
-        job->until_us = job->latest_us;
+    job->until_us = total ? now + total * 1000 : UINT64_MAX;
+    if (job->latest_us)
+        job->until_us = sooner(job->until_us, job->latest_us);
+    job->end_us = patience > job->until_us ? patience : job->until_us;
+    if (job->caller_until_us)
+        job->until_us = sooner(job->until_us, job->caller_until_us);
 }
 
 /* Admission */
@@ -61,6 +83,7 @@ static enum slu_job_step refuse(struct slu_job *job, uint32_t after_ms, const ch
         return slu_job_fail(job, 'G', SLU_FAULT_UNAVAILABLE, "%s; nothing was sent", why);
     }
     job->outcome = job->why_outcome;
+    job->unknown = job->perhaps;
     return slu_job_fail(job, 'U', job->why.kind, "%s; it was not repeated: %s%s", job->why.words,
                         why, job->perhaps ? "; the change may have taken effect all the same" : "");
 }
@@ -100,8 +123,8 @@ enum slu_job_step slu_attempt_admit(struct slu_job *job)
         return slu_job_out_of_memory(job);
     job->place.wake = slu_wake_call;
     job->place.context = job->place_wake;
-    switch (
-        slu_limit_take(guard->limit, &job->place, slu_job_now_us(job), until_us(job), &wait_ms)) {
+    switch (slu_limit_take(guard->limit, &job->place, slu_job_now_us(job),
+                           slu_attempt_begin_until_us(job), &wait_ms)) {
     case SLU_LIMIT_GO:
         slu_timer_stop(&job->timer);
         return pass_breaker(job, guard);
@@ -112,6 +135,8 @@ enum slu_job_step slu_attempt_admit(struct slu_job *job)
     case SLU_LIMIT_FULL:
         return refuse(job, wait_ms, "too many requests wait for this target already");
     case SLU_LIMIT_LATE:
+        if (slu_settle_late(job))
+            return slu_settle_give_up(job);
         break;
     }
     return refuse(job, wait_ms, "the target could not be asked in time");
@@ -157,6 +182,10 @@ void slu_attempt_tell(struct slu_job *job)
 
     if (!guard)
         return;
+    if (job->hurried && !answered && job->result.fault.kind == SLU_FAULT_UPSTREAM_TIMEOUT) {
+        give_back(job, SLU_BREAKER_NEITHER); /* it might have answered in time */
+        return;
+    }
     if (answered)
         see_date(job, guard, slu_clock_real_s());
     give_back(job,
@@ -289,10 +318,9 @@ enum slu_job_step slu_attempt_failed(struct slu_job *job)
     job->looks_for = false;
     if (verdict.act == SLU_RETRY_AGAIN) /* what did nothing is not sent again for nobody */
         return job->left && !job->acted ? JOB_OVER : pause_for(job, verdict.delay_ms);
-    if (!must_look(job, &verdict, &attempt))
-        return JOB_OVER;
-    job->looks_for = true;
-    return pause_for(job, verdict.delay_ms);
+    job->looks_for = must_look(job, &verdict, &attempt);
+    job->unknown |= !job->looks_for && job->perhaps;
+    return job->looks_for ? pause_for(job, verdict.delay_ms) : JOB_OVER;
 }
 
 enum slu_job_step slu_attempt_again(struct slu_job *job)

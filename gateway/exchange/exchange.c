@@ -257,6 +257,16 @@ static bool keep_job(struct slu_exchange *x, struct slu_job *job)
     return true;
 }
 
+/* A second at least, so that the cloud can be asked at all. */
+static uint64_t caller_until_us(struct slu_exchange *x)
+{
+    uint64_t now = slu_loop_now_us(x->station->worker->loop);
+
+    if (x->prefers_wait && !x->detached && !x->caller_until_us)
+        x->caller_until_us = now + (x->wait_s ? x->wait_s : 1) * UINT64_C(1000000);
+    return x->caller_until_us;
+}
+
 struct slu_job *slu_exchange_job(struct slu_exchange *x, const struct slu_target *target,
                                  enum slu_operation operation, bool own)
 {
@@ -286,6 +296,7 @@ struct slu_job *slu_exchange_job(struct slu_exchange *x, const struct slu_target
     job->replace = x->replace;
     job->settles = x->prefers_wait;
     job->patience_ms = x->wait_s * 1000;
+    job->caller_until_us = caller_until_us(x);
     job->id = x->flow_log_id;
     job->over = job_is_over;
     job->user = x;
@@ -333,15 +344,61 @@ static void start_all(struct slu_exchange *x)
         }
 }
 
+/* Prefer: wait. What ends with the caller's time by itself has more to tell: it is let do so. */
+enum { GRACE_MS = 100 };
+
+static void callers_time_ends(void *argument)
+{
+    struct slu_exchange *x = argument;
+
+    x->out_of_patience = true;
+    slu_exchange_resume(x);
+}
+
+static bool may_go_on(const struct slu_exchange *x)
+{
+    return x->recorded && x->caller_until_us && x->talk && !x->gone && !x->told_early;
+}
+
+static void watch_the_time(struct slu_exchange *x)
+{
+    uint64_t now = slu_loop_now_us(x->station->worker->loop);
+    uint64_t left = x->caller_until_us > now ? x->caller_until_us - now : 0;
+
+    if (!may_go_on(x) || x->watched)
+        return;
+    x->watched = true;
+    slu_timer_init(&x->timer, x->station->worker->loop, callers_time_ends, x);
+    if (!slu_timer_set(&x->timer, (uint32_t)(left / 1000) + GRACE_MS))
+        slu_log(SLU_LOG_DEBUG, "wait", "no memory for the caller's time: the answer may come late");
+}
+
+/* The caller's time is over and a recorded write is not: he hears where to ask for its end, and it
+ * goes on as if he had not waited. */
+static void answer_early(struct slu_exchange *x)
+{
+    if (!x->out_of_patience || !may_go_on(x))
+        return;
+    x->handed_on = true;
+    slu_rest_reply(x);
+    x->handed_on = false;
+    x->told_early = x->response.status;
+    x->detached = true;
+    slu_talk_answer(x->talk, &x->response, true);
+    x->response = (struct slu_response){0};
+}
+
 static enum slu_step work(struct slu_exchange *x)
 {
     start_all(x);
+    watch_the_time(x);
     if (x->gone && (!x->detached || x->station->worker->ending))
         for (size_t i = 0; i < x->job_count; i++)
             if (!x->jobs[i]->left || x->station->worker->ending)
                 slu_job_leave(x->jobs[i]);
     if (x->jobs_left || (!x->job && slu_rest_worked(x))) {
         slu_progress_watch(x);
+        answer_early(x);
         return STEP_WAIT;
     }
     if (x->job)
@@ -405,7 +462,7 @@ static void end_talk(struct slu_exchange *x)
 
 static enum slu_step close_talk(struct slu_exchange *x)
 {
-    if (x->answered && !x->gone)
+    if (x->answered && !x->gone && !x->told_early)
         end_talk(x);
     x->answered = false;
     if (x->gone && !x->detached)
@@ -622,6 +679,7 @@ static void on_written(struct slu_talk *talk, void *user)
         return;
     }
     x->written = true;
+    x->gone = x->gone || x->told_early; /* the talk will not say so any more */
     slu_exchange_resume(x);
 }
 

@@ -193,8 +193,9 @@ struct slu_exchange {
     struct slu_str dialect; /* that is asked about */
     bool dry_run, lenient, prefers_wait, prefers_async, replace;
     uint32_t wait_s;
-    struct slu_match *match; /* of a door, from its first step on */
-    const char *door_word;   /* why a door refuses, in the tables' words */
+    uint64_t caller_until_us; /* so long the caller waits, if he has said so; else 0 */
+    struct slu_match *match;  /* of a door, from its first step on */
+    const char *door_word;    /* why a door refuses, in the tables' words */
     struct slu_value *canonical;
     struct slu_params query;  /* decoded, each name once */
     struct slu_list_ask *ask; /* of a list */
@@ -224,12 +225,13 @@ struct slu_exchange {
     struct slu_timer watch;
     uint32_t watch_ms; /* until it is looked at again; 0: not watched */
     size_t jobs_over;
-    bool recorded, replayed, out_of_patience, asks;
+    bool recorded, replayed, out_of_patience, watched, asks;
     unsigned settling; /* how often handing the end over was tried */
     bool settled;      /* it was handed over */
     bool detached;     /* nobody waits for this one: */
     bool recovered;    /* a crash had left it open */
-    bool handed_on;    /* its work goes on in another one */
+    bool handed_on;    /* its work goes on, in another one or without its caller */
+    int told_early;    /* the status of that answer, where its own end is not told any more */
     struct slu_str replayed_headers;
 
     /* what is told about it */

@@ -79,6 +79,15 @@ static void iam_answered(const struct slu_call_result *result, void *user)
     slu_job_resume(job);
 }
 
+/* Of the fetch, or of the wait for another's. */
+static uint32_t timeout_ms(const struct slu_job *job, uint32_t most)
+{
+    uint64_t now = slu_job_now_us(job), until = slu_attempt_begin_until_us(job);
+    uint64_t left = until > now ? (until - now) / 1000 + 1 : 1;
+
+    return left < most ? (uint32_t)left : most;
+}
+
 static bool ask(struct slu_job *job, struct slu_fault *fault)
 {
     const struct slu_token_endpoint *endpoint = &job->target->credentials.token;
@@ -91,7 +100,7 @@ static bool ask(struct slu_job *job, struct slu_fault *fault)
     if (endpoint->base_path.n)
         job->native.path = slu_arena_join(job->arena, endpoint->base_path, job->native.path);
     job->call = slu_upstream_send(fetching_of(job)->upstream, &job->native, job->arena,
-                                  job->target->timeout_ms, iam_answered, job);
+                                  timeout_ms(job, job->target->timeout_ms), iam_answered, job);
     return job->call || slu_fault_memory(fault);
 }
 
@@ -138,7 +147,13 @@ static bool take_reply(struct slu_job *job, struct slu_fault *fault)
 
 static enum slu_job_step wait_for_other(struct slu_job *job)
 {
-    return slu_timer_set(&job->timer, LOOK_AGAIN_MS) ? JOB_WAIT : slu_job_out_of_memory(job);
+    if (slu_job_now_us(job) >= slu_attempt_begin_until_us(job)) {
+        slu_fetch_leave(job);
+        return slu_job_fail(job, 'G', SLU_FAULT_UNAVAILABLE,
+                            "a token for the target could not be had in time; nothing was sent");
+    }
+    return slu_timer_set(&job->timer, timeout_ms(job, LOOK_AGAIN_MS)) ? JOB_WAIT
+                                                                      : slu_job_out_of_memory(job);
 }
 
 static enum slu_job_step have(struct slu_job *job, const struct slu_token *token)

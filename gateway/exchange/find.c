@@ -75,6 +75,7 @@ static struct slu_job *search_new(struct slu_job *job, const struct slu_find_by 
     sub->over = found_out;
     sub->user = job;
     sub->latest_us = job->until_us;
+    sub->caller_until_us = job->caller_until_us;
     sub->list.filters = filters;
     for (size_t i = 0; i < find->match_count && i < SLU_FILTERS_MOST; i++)
         if (!add_filter(job, sub, filters, find->match[i]))

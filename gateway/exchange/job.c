@@ -36,7 +36,7 @@ static const struct {
     [JOB_TURN]      = {SLU_STR_INIT("turn"),      'Q', true,  take_turn,          TO(FETCH) | TO(OVER)},
     [JOB_FETCH]     = {SLU_STR_INIT("fetch"),     'F', true,  slu_fetch,          TO(TRANSLATE) | TO(OVER)},
     [JOB_TRANSLATE] = {SLU_STR_INIT("translate"), 'T', false, translate,          TO(ADMIT) | TO(OVER)},
-    [JOB_ADMIT]     = {SLU_STR_INIT("queue"),     'X', true,  slu_attempt_admit,  TO(SIGN) | TO(OVER)},
+    [JOB_ADMIT]     = {SLU_STR_INIT("queue"),     'X', true,  slu_attempt_admit,  TO(SIGN) | TO(PLAN) | TO(OVER)},
     [JOB_SIGN]      = {SLU_STR_INIT("sign"),      'S', false, sign,               TO(SEND) | TO(TRANSLATE) | TO(PLAN) | TO(OVER)},
     [JOB_SEND]      = {SLU_STR_INIT("send"),      'C', true,  send,               TO(NORMALISE) | TO(PLAN) | TO(OVER)},
     [JOB_NORMALISE] = {SLU_STR_INIT("normalise"), 'N', false, normalise,          TO(TRANSLATE) | TO(FETCH) | TO(SETTLE) | TO(PAUSE) | TO(PLAN) | TO(OVER)},
@@ -163,6 +163,7 @@ void slu_job_start(struct slu_job *job)
     job->started = true;
     job->step = JOB_PLAN;
     job->step_began_us = slu_clock_mono_us();
+    slu_attempt_clock(job);
     slu_job_resume(job);
 }
 
@@ -281,10 +282,16 @@ static enum slu_job_step wait_for_turn(struct slu_job *job)
         return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
     if (job->timer_ready)
         return slu_job_fail(job, 'G', SLU_FAULT_BUSY,
-                            "other changes that must not overlap with this one are under way for "
-                            "%d seconds already; nothing was sent",
-                            TURN_MOST_MS / 1000);
+                            "other changes that must not overlap with this one are still under "
+                            "way; nothing was sent");
     return JOB_WAIT;
+}
+
+static uint32_t turn_timeout_ms(const struct slu_job *job)
+{
+    uint64_t now = slu_job_now_us(job), left = job->until_us > now ? job->until_us - now : 0;
+
+    return left / 1000 < TURN_MOST_MS ? (uint32_t)(left / 1000) + 1 : TURN_MOST_MS;
 }
 
 static enum slu_job_step take_turn(struct slu_job *job)
@@ -308,7 +315,7 @@ static enum slu_job_step take_turn(struct slu_job *job)
     if (!job->turn)
         return slu_job_out_of_memory(job);
     job->has_turn = now;
-    if (!now && !slu_timer_set(&job->timer, TURN_MOST_MS))
+    if (!now && !slu_timer_set(&job->timer, turn_timeout_ms(job)))
         return slu_job_out_of_memory(job);
     return now ? JOB_FETCH : JOB_WAIT;
 }
@@ -520,13 +527,13 @@ static void count_call(struct slu_job *job)
     slu_histogram_add(&slot->cloud, job->result.total_us);
 }
 
-/* Of one attempt; all together end with the act's own time. */
-static uint32_t call_timeout_ms(const struct slu_job *job)
+/* Of one attempt; all together end with the operation's time. */
+static uint32_t call_timeout_ms(struct slu_job *job)
 {
-    uint64_t now = slu_job_now_us(job), most = job->target->timeout_ms, left = most;
+    uint64_t now = slu_job_now_us(job), until = slu_attempt_call_until_us(job);
+    uint64_t left = until > now ? (until - now) / 1000 + 1 : 1, most = job->target->timeout_ms;
 
-    if (!job->looking)
-        left = job->until_us > now ? (job->until_us - now) / 1000 + 1 : 1;
+    job->hurried = job->caller_until_us && until <= job->caller_until_us && left < most;
     return (uint32_t)(left < most || !most ? left : most);
 }
 
@@ -572,6 +579,8 @@ static enum slu_job_step no_answer(struct slu_job *job)
     perhaps |= job->perhaps; /* in an attempt before */
     if (slu_settle_optional(job))
         return JOB_PLAN;
+    if (slu_settle_late(job))
+        return slu_settle_give_up(job);
     if (job->looking)
         return slu_job_fail(job, 'U', why->kind, "looking at the flow log %.*s failed: %s",
                             SLU_FMT(job->id), why->words);

@@ -130,6 +130,7 @@ struct slu_job {
     bool verify;             /* a delete looks whether the flow log is gone */
     bool settles;            /* wait for the final state, at most patience_ms */
     uint32_t patience_ms;
+    uint64_t caller_until_us; /* so long a caller waits who has said so; 0: as it takes */
     bool whole; /* where the cloud only confirms a write, look at the flow log for the answer */
     struct slu_str token; /* the caller's idempotency token for the cloud; empty: one of ours */
 
@@ -178,7 +179,8 @@ struct slu_job {
     /* attempts: attempt.c, find.c */
     bool unknown;      /* it may have taken effect, and looking for it could not decide */
     unsigned made;     /* of the native call under way */
-    uint64_t until_us; /* when attempts and looks must have ended */
+    uint64_t end_us;   /* of the whole operation, settling included */
+    uint64_t until_us; /* after this nothing is sent again, and nothing looked for */
     int64_t sent_s;
     int64_t attempt_began_us; /* on the monotonic clock; before it was 0, after a restart */
     int64_t date_s;           /* of a look for another job: the last reply's Date; 0: none */
@@ -186,6 +188,7 @@ struct slu_job {
     struct slu_limit_turn place;
     struct slu_wake *place_wake;
     bool passed, admitting, admit_ready, clock_corrected, looks_for, finding;
+    bool hurried;         /* the call ends with the caller's time, and not with the target's */
     bool perhaps;         /* some attempt of this call may have taken effect */
     bool unsure;          /* some attempt of this act was: `perhaps`, before a look */
     bool futile;          /* the last one's answer would be the same again */
@@ -243,8 +246,13 @@ enum slu_job_step slu_job_out_of_memory(struct slu_job *job);
 
 /* attempt.c */
 
-/* An act begins: from now on its attempts and looks have the target's total time. */
+/* The operation begins: from now on it has the target's total time, or as long as its settling may
+ * take where that is longer. What has begun to change something is finished within it; nothing is
+ * repeated or looked for beyond the total time, nor beyond the caller's. */
 void slu_attempt_clock(struct slu_job *job);
+/* Until when the next call may be begun, and when it must have ended. */
+uint64_t slu_attempt_begin_until_us(const struct slu_job *job);
+uint64_t slu_attempt_call_until_us(const struct slu_job *job);
 enum slu_job_step slu_attempt_admit(struct slu_job *job);
 void slu_attempt_begin(struct slu_job *job);
 /* The clock that a signature is made with. */
@@ -343,6 +351,9 @@ void slu_settle_looked(struct slu_job *job);
 bool slu_settle_optional(const struct slu_job *job);
 /* The cloud does not show yet what was made: looks again in a while. */
 enum slu_job_step slu_settle_unseen(struct slu_job *job);
+/* There was no time for the look's answer: what is known has to do, where nothing depends on it. */
+bool slu_settle_late(const struct slu_job *job);
+enum slu_job_step slu_settle_give_up(struct slu_job *job);
 /* How the end of the act is waited for; NULL: it is over with its reply. */
 const struct slu_poll *slu_settle_poll(const struct slu_job *job);
 

@@ -425,10 +425,11 @@ static void put_filters(struct writer *w, struct slu_value *list)
 
 static void put_write_headers(struct writer *w, struct slu_value *list)
 {
-    put_parameter(w, list, SLU_STR("Prefer"), "header", "string",
-                  "handling=lenient: leave out what the target cannot carry and list it in loss; "
-                  "wait=N: wait up to N seconds for the final state; respond-async: answer 202 at "
-                  "once, with the operation's place");
+    put_parameter(
+        w, list, SLU_STR("Prefer"), "header", "string",
+        "handling=lenient: leave out what the target cannot carry and list it in loss; "
+        "wait=N: wait N seconds at most, also for the final state; respond-async: answer 202 at "
+        "once, with the operation's place");
     put_parameter(w, list, SLU_STR("Idempotency-Key"), "header", "string",
                   "A string in quotes, of 1 to 255 characters: the same key with the same request "
                   "gets the first answer again, and nothing is done twice");

@@ -385,7 +385,8 @@ static const struct phase *const programmes[] = {
 static void begin_act(struct slu_job *job)
 {
     job->native_step = 0;
-    slu_attempt_clock(job);
+    job->made = 0;
+    job->perhaps = job->unsure = false;
     slu_find_leave(job);
     job->find_until_us = 0;
     job->settle_until_us = 0;

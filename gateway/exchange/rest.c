@@ -498,7 +498,8 @@ static void reply_handed_on(struct slu_exchange *x)
     if (!slu_headers_add(x->arena, headers, SLU_STR("location"), at) ||
         !slu_headers_add(x->arena, headers, SLU_STR("operation-location"), at) ||
         !slu_headers_add(x->arena, headers, SLU_STR("preference-applied"),
-                         SLU_STR("respond-async")))
+                         x->prefers_async ? SLU_STR("respond-async")
+                                          : slu_arena_printf(x->arena, "wait=%u", x->wait_s)))
         document = NULL;
     slu_respond(x->arena, &x->response, 202, document, "application/json");
 }

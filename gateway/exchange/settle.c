@@ -7,7 +7,11 @@
 #include "base/clock.h"
 #include "codec/json.h"
 
-enum { PATIENCE_MS = 30000 }; /* where the caller named none, but a further act must wait */
+enum {
+    PATIENCE_MS = 30000,  /* where the caller named none, but a further act must wait */
+    LAST_LOOK_MS = 500,   /* the last look begins so long before the patience ends … */
+    LEAST_PAUSE_MS = 100, /* … and so long after the one before */
+};
 
 /* A delete that has to be seen, on a cloud whose delete is over with its reply. */
 static const struct slu_poll gone_poll = {
@@ -207,48 +211,68 @@ static enum slu_job_step give_up(struct slu_job *job)
                         job->act == SLU_OP_DELETE ? "" : "; the rest was not sent");
 }
 
-/* The patience ended before the other job's look did, or there is nobody to hear of it. */
-static enum slu_job_step stop_waiting(struct slu_job *job)
+/* The patience ended before the look did, or there is nobody to hear of it. */
+enum slu_job_step slu_settle_give_up(struct slu_job *job)
 {
     slu_turn_end(job->look_turn);
     job->look_turn = NULL;
-    job->timer_ready = job->pausing = false;
+    job->has_look = job->timer_ready = job->pausing = false;
     return give_up(job);
 }
 
-static uint64_t patience_us(const struct slu_job *job, const struct slu_poll *poll)
+bool slu_settle_late(const struct slu_job *job)
 {
-    uint64_t patience = job->settles ? job->patience_ms : 0;
+    return job->looking && slu_job_now_us(job) >= job->settle_until_us;
+}
 
-    if ((must_wait(job) || poll == &look_poll) && patience < PATIENCE_MS)
+/* When the patience ends: where something is half done, with the operation's time, and else with
+ * the caller's. */
+static uint64_t patience_ends_us(const struct slu_job *job, const struct slu_poll *poll)
+{
+    uint64_t now = slu_job_now_us(job), patience = job->settles ? job->patience_ms : 0, end;
+    bool must = must_wait(job) || poll == &look_poll;
+    bool own = (must && job->acted) || !job->caller_until_us;
+    uint64_t most = own ? job->end_us : job->caller_until_us;
+
+    if (must && patience < PATIENCE_MS)
         patience = PATIENCE_MS;
-    return 1000 * (patience < poll->limit_ms ? patience : poll->limit_ms);
+    end = now + 1000 * (patience < poll->limit_ms ? patience : poll->limit_ms);
+    return end < most ? end : most;
+}
+
+/* Until the last look has to begin. */
+static uint64_t room_us(const struct slu_job *job, uint64_t now)
+{
+    uint64_t kept = job->target->memory ? 0 : LAST_LOOK_MS * 1000;
+
+    return now + kept < job->settle_until_us ? job->settle_until_us - kept - now : 0;
 }
 
 /* Waits a while, then looks at the flow log; ends when the patience does. */
 enum slu_job_step slu_settle(struct slu_job *job)
 {
     const struct slu_poll *poll = slu_settle_poll(job);
-    uint64_t now = slu_clock_mono_us(), pause;
+    uint64_t now = slu_clock_mono_us(), pause, room;
     bool first = job->settle_until_us == 0;
 
     if (slu_settle_unheard(job))
-        return stop_waiting(job);
+        return slu_settle_give_up(job);
     if (job->left && (!job->acted || job->station->worker->ending))
         return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
     if (job->look_turn && !job->has_look)
-        return job->timer_ready ? stop_waiting(job) : JOB_WAIT;
+        return job->timer_ready ? slu_settle_give_up(job) : JOB_WAIT;
     if (job->timer_ready || job->has_look)
         return look(job);
     if (job->pausing)
         return JOB_WAIT;
     if (first)
-        job->settle_until_us = now + patience_us(job, poll);
-    if (now >= job->settle_until_us)
+        job->settle_until_us = patience_ends_us(job, poll);
+    room = room_us(job, now);
+    if (room <= (first || job->target->memory ? 0 : LEAST_PAUSE_MS * 1000))
         return give_up(job);
     pause = (uint64_t)(first ? poll->first_ms : poll->every_ms) * 1000;
-    if (pause > job->settle_until_us - now)
-        pause = job->settle_until_us - now;
+    if (pause > room)
+        pause = room;
     job->pause_began_us = now;
     job->pausing = true;
     return slu_timer_set(&job->timer, (uint32_t)(pause / 1000) + 1) ? JOB_WAIT

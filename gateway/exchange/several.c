@@ -308,6 +308,7 @@ static bool undo_all(struct slu_exchange *x)
         several->undos[i] = job;
         job->id = several->makes[i]->id;
         job->verify = true;
+        job->caller_until_us = 0; /* what is half done has time of its own */
         any = true;
     }
     return any;
