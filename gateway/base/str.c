@@ -78,3 +78,12 @@ bool slu_str_to_u64(struct slu_str s, uint64_t *ret_number)
     *ret_number = number;
     return true;
 }
+
+uint64_t slu_str_hash(uint64_t before, struct slu_str text)
+{
+    uint64_t hash = before;
+
+    for (size_t i = 0; i < text.n; i++)
+        hash = (hash ^ (unsigned char)text.p[i]) * UINT64_C(1099511628211);
+    return hash;
+}

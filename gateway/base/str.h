@@ -54,6 +54,10 @@ struct slu_str slu_str_cut(struct slu_str *s, char at);
 /* Decimal digits only, the whole text, no sign, no blank; false on overflow or anything else. */
 bool slu_str_to_u64(struct slu_str s, uint64_t *ret_number);
 
+/* FNV-1a, for tables of our own: the hash of what came before, or SLU_STR_BASIS, and this text. */
+#define SLU_STR_BASIS UINT64_C(1469598103934665603)
+uint64_t slu_str_hash(uint64_t before, struct slu_str text);
+
 static inline char slu_ascii_lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;

@@ -212,6 +212,7 @@ void slu_attempt_begin(struct slu_job *job)
         return;
     job->writes++;
     job->find_until_us = 0;
+    slu_claims_begin(job);
     if (job->made == 1)
         slu_attempt_resume(job, 0);
 }
@@ -305,6 +306,7 @@ enum slu_job_step slu_attempt_failed(struct slu_job *job)
         return JOB_OVER;
     attempt = attempt_of(job);
     slu_attempt_tell(job);
+    slu_claims_end(job);
     if (job->left && !job->acted && !attempt.writes)
         return JOB_OVER;
     attempt.clock_corrected = clock_is_corrected(job);

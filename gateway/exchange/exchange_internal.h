@@ -97,6 +97,7 @@ struct slu_gateway {
     struct slu_faults *faults; /* of the memory cloud, on request */
     struct slu_metrics *metrics;
     struct slu_turns *turns;
+    struct slu_claims *claims;
     struct slu_tokens *tokens;
     struct slu_nonces *nonces;
     struct slu_journal *journal; /* NULL: none is kept */
@@ -405,6 +406,18 @@ SLU_NODISCARD bool slu_exchange_hand_on(struct slu_exchange *x);
 void slu_recovered_reply(struct slu_exchange *x);
 void slu_recovery_end(struct slu_worker *worker);  /* on its thread, or after it */
 void slu_recovery_free(struct slu_worker *worker); /* when nothing is posted to its loop any more */
+
+/* claims.c: which operation of this process a flow log belongs to */
+SLU_NODISCARD struct slu_claims *slu_claims_new(void);
+void slu_claims_free(struct slu_claims *claims);
+/* The job has made or found it. False, and nothing is noted, when it is another operation's. */
+bool slu_claims_take(struct slu_job *job, struct slu_str id);
+bool slu_claims_free_for(const struct slu_job *job, struct slu_str id);
+/* A create is sent; its answer is there, and what it made is claimed, or nobody can tell. */
+void slu_claims_begin(struct slu_job *job);
+void slu_claims_end(struct slu_job *job);
+/* Is a create under way which a look of this one could be mistaken about? */
+bool slu_claims_wait(struct slu_job *job);
 
 /* trace.c: traceparent, carried on */
 

@@ -20,7 +20,7 @@ bool slu_find_possible(const struct slu_job *job)
 }
 
 /* What is looked for: the members that the table names, as the write had them. */
-static const struct slu_value *wanted(struct slu_job *job, struct slu_str pointer)
+const struct slu_value *slu_find_wanted(struct slu_job *job, struct slu_str pointer)
 {
     struct slu_path path;
 
@@ -34,7 +34,7 @@ static const struct slu_value *wanted(struct slu_job *job, struct slu_str pointe
 static bool add_filter(struct slu_job *job, struct slu_job *sub, struct slu_filter *filters,
                        struct slu_str pointer)
 {
-    const struct slu_value *value = wanted(job, pointer);
+    const struct slu_value *value = slu_find_wanted(job, pointer);
     const struct slu_value **any = slu_arena_get(job->arena, sizeof(*any));
 
     if (!any)
@@ -95,15 +95,20 @@ static bool is_young(const struct slu_job *job, const struct slu_value *row)
     return unix_s + 1 >= now_s - slu_attempt_age_s(job);
 }
 
-/* The one that is to be replaced may look the same. */
-static bool is_predecessor(const struct slu_job *job, const struct slu_value *row)
+static struct slu_str id_of(const struct slu_value *row)
 {
     const struct slu_value *id = slu_value_member(row, "id");
 
-    return job->old_id.p && slu_value_is(id, SLU_STRING) && slu_str_eq(id->text, job->old_id);
+    return slu_value_is(id, SLU_STRING) ? id->text : SLU_STR_NONE;
 }
 
-/* The rows that may be what a create has made. */
+/* The one that is to be replaced may look the same. */
+static bool is_predecessor(const struct slu_job *job, const struct slu_value *row)
+{
+    return job->old_id.p && slu_str_eq(id_of(row), job->old_id);
+}
+
+/* The rows that may be what a create has made, and nobody else's. */
 static struct slu_value *young_rows(const struct slu_job *job, uint32_t *ret_count)
 {
     struct slu_value *last = NULL;
@@ -111,7 +116,8 @@ static struct slu_value *young_rows(const struct slu_job *job, uint32_t *ret_cou
     *ret_count = 0;
     if (job->search->flow_log)
         slu_value_each (row, job->search->flow_log)
-            if (is_young(job, row) && !is_predecessor(job, row)) {
+            if (is_young(job, row) && !is_predecessor(job, row) &&
+                slu_claims_free_for(job, id_of(row))) {
                 last = row;
                 (*ret_count)++;
             }
@@ -180,10 +186,13 @@ enum slu_job_step slu_find_wait(struct slu_job *job, enum slu_operation operatio
 
     if (!job->find_until_us)
         job->find_until_us = now + (find ? (uint64_t)find->visible_after_ms * 1000 : 0);
-    if (now >= job->find_until_us)
+    if (now >= job->find_until_us && !slu_claims_wait(job))
         return JOB_PLAN;
     if (now + EVERY_MS * 1000 > job->until_us)
-        return unknown(job, "it is not shown yet, and there is no time to look longer");
+        return unknown(job, slu_claims_wait(job)
+                                ? "another create of the same is still under way, and there is no "
+                                  "time to wait for its end"
+                                : "it is not shown yet, and there is no time to look longer");
     job->pausing = true;
     job->timer_ready = false;
     return slu_timer_set(&job->timer, EVERY_MS) ? JOB_PAUSE : slu_job_out_of_memory(job);
@@ -239,7 +248,9 @@ static enum slu_job_step judge(struct slu_job *job, const struct slu_find_by *fi
         return count && holds(job, row) ? took_effect(job, row) : not_shown(job);
     if (count > 1)
         return unknown(job, "there are several flow logs that could be it");
-    return count ? took_effect(job, row) : not_shown(job);
+    if (!count || slu_claims_wait(job) || !slu_claims_take(job, id_of(row)))
+        return not_shown(job);
+    return took_effect(job, row);
 }
 
 /* The next look is another job. */

@@ -85,6 +85,7 @@ bool slu_gateway_share(struct slu_gateway *gateway)
     gateway->faults = slu_faults_new();
     gateway->metrics = slu_metrics_new();
     gateway->turns = slu_turns_new();
+    gateway->claims = slu_claims_new();
     gateway->guards = slu_guards_new();
     gateway->bodies = slu_budget_new(gateway->catalog->limits.body_memory_bytes
                                          ? gateway->catalog->limits.body_memory_bytes
@@ -94,7 +95,8 @@ bool slu_gateway_share(struct slu_gateway *gateway)
     slu_wipe(tokens, sizeof(tokens));
     slu_wipe(nonces, sizeof(nonces));
     return gateway->memory && gateway->faults && gateway->metrics && gateway->turns &&
-           gateway->guards && gateway->bodies && gateway->tokens && gateway->nonces;
+           gateway->claims && gateway->guards && gateway->bodies && gateway->tokens &&
+           gateway->nonces;
 }
 
 void slu_gateway_unshare(struct slu_gateway *gateway)
@@ -104,6 +106,7 @@ void slu_gateway_unshare(struct slu_gateway *gateway)
     slu_nonces_free(gateway->nonces);
     slu_tokens_free(gateway->tokens);
     slu_turns_free(gateway->turns);
+    slu_claims_free(gateway->claims);
     slu_metrics_free(gateway->metrics);
     slu_memory_free(gateway->memory);
     slu_faults_free(gateway->faults);

@@ -191,6 +191,7 @@ static void let_go(struct slu_job *job)
     slu_attempt_leave(job);
     slu_find_leave(job);
     slu_note_leave(job);
+    slu_claims_end(job);
     slu_turn_end(job->look_turn);
     slu_turn_end(job->turn);
     job->look_turn = job->turn = NULL;

@@ -188,11 +188,12 @@ struct slu_job {
     struct slu_limit_turn place;
     struct slu_wake *place_wake;
     bool passed, admitting, admit_ready, clock_corrected, looks_for, finding;
-    bool hurried;         /* the call ends with the caller's time, and not with the target's */
-    bool perhaps;         /* some attempt of this call may have taken effect */
-    bool unsure;          /* some attempt of this act was: `perhaps`, before a look */
-    bool futile;          /* the last one's answer would be the same again */
-    struct slu_fault why; /* of the last attempt */
+    _Atomic uint32_t *wish; /* claims.c; NULL: no create is under way */
+    bool hurried;           /* the call ends with the caller's time, and not with the target's */
+    bool perhaps;           /* some attempt of this call may have taken effect */
+    bool unsure;            /* some attempt of this act was: `perhaps`, before a look */
+    bool futile;            /* the last one's answer would be the same again */
+    struct slu_fault why;   /* of the last attempt */
     struct slu_outcome why_outcome;
     unsigned writes; /* native writes begun, by all acts and attempts */
     struct slu_str request_ids[SLU_JOB_REQUEST_IDS]; /* the cloud's own, of the latest of them */
@@ -276,6 +277,8 @@ void slu_attempt_leave(struct slu_job *job);
 /* find.c */
 
 bool slu_find_possible(const struct slu_job *job);
+/* What the write has at this pointer; NULL: nothing. */
+const struct slu_value *slu_find_wanted(struct slu_job *job, struct slu_str pointer);
 enum slu_job_step slu_find(struct slu_job *job);
 /* What a write of this kind did is not to be seen: JOB_PAUSE before the next look while the cloud
  * may not show it yet, JOB_PLAN when it would, JOB_OVER without time to wait for that. */

@@ -593,12 +593,20 @@ static bool has_failed(const struct slu_job *job)
     return slu_str_is(status->text, "failed");
 }
 
+/* What the create has made. */
+static void take_id(struct slu_job *job, struct slu_str id)
+{
+    job->id = slu_arena_str(job->arena, id);
+    (void)slu_claims_take(job, id); /* the cloud's word stands, whoever else has found it */
+    slu_claims_end(job);
+}
+
 enum slu_job_step slu_programme_after(struct slu_job *job)
 {
     const struct slu_value *id = wish(job->flow_log, "id");
 
     if (job->act == SLU_OP_CREATE && slu_value_is(id, SLU_STRING))
-        job->id = slu_arena_str(job->arena, id->text);
+        take_id(job, id->text);
     if (job->act == SLU_OP_GET && !job->looking)
         return job->flow_log ? after_look(job) : after_nothing(job);
     if (job->looking) {

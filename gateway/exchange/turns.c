@@ -64,13 +64,11 @@ void slu_turns_free(struct slu_turns *turns)
     slu_mem_free(turns);
 }
 
-/* FNV-1a: keys are our own names and ids; an attacker gains no more than a longer list. */
+/* Keys are our own names and ids; an attacker gains no more than a longer list. */
 static size_t hash(struct slu_str key)
 {
-    uint64_t h = 1469598103934665603u;
+    uint64_t h = slu_str_hash(SLU_STR_BASIS, key);
 
-    for (size_t i = 0; i < key.n; i++)
-        h = (h ^ (unsigned char)key.p[i]) * 1099511628211u;
     return (size_t)(h ^ (h >> 32));
 }
 

@@ -9,41 +9,11 @@ import types
 import uuid
 
 from bodies import but, problem
-from cloud import Cloud
+from cloud import WriteCloud
 from gateway import CLOUD_KEYS, Gateway, target
 
 LOGS = "/v1/targets/%s/flow-logs"
 OFF = {"failure_percent": 0}
-
-
-class WriteCloud(Cloud):
-    """Reads are answered as always; `write` is done to each write."""
-    write = None
-
-    def spoil(self, write, read=None):
-        self.clear()
-        self.fault = lambda link, request: self.pass_on(
-            link, request, read if request.method == "GET" else write)
-
-    def pass_on(self, link, request, fault):
-        status, headers, body = (0, [], b"") if fault else self.systems.answer(request)
-        if fault:
-            fault(link, request)
-        elif status == 204:
-            link.send(b"HTTP/1.1 204 No Content\r\n\r\n")
-        else:
-            link.reply(status, body, headers)
-
-    def well(self, link, request):
-        self.pass_on(link, request, None)
-
-    def acts(self, link, request):
-        self.systems.answer(request)
-        link.hold(20)
-
-    def rows(self, body):
-        return [row for row in self.systems.networks.values()
-                if row["resource_id"] == body["resource_id"]]
 
 
 @contextlib.contextmanager

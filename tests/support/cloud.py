@@ -592,3 +592,28 @@ class Cloud:
         if "x-acs-action" in request.headers:
             return check_acs3(request, self.keys)
         return check_sdk_hmac(request, self.keys)
+
+
+class WriteCloud(Cloud):
+    """Writes, or reads, meet a fault of their own; the others are answered as always."""
+
+    def spoil(self, write, read=None):
+        self.clear()
+        self.fault = lambda link, request: (
+            (read if request.method == "GET" else write) or self.well)(link, request)
+
+    def well(self, link, request):
+        status, headers, body = self.systems.answer(request)
+        if status == 204:
+            link.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+        else:
+            link.reply(status, body, headers)
+
+    def acts(self, link, request):
+        """And nobody hears of it."""
+        self.systems.answer(request)
+        link.hold(20)
+
+    def rows(self, body):
+        return [row for row in self.systems.networks.values()
+                if row["resource_id"] == body["resource_id"]]
