@@ -300,6 +300,7 @@ static void load_store(struct slu_load *load, struct slu_spot top)
     store->sqlite = slu_load_str(load, spot, "sqlite");
     store->retention_s =
         (uint32_t)slu_setting_number(slu_settings_store, spot.value, "retention_s");
+    store->look_for_s = (uint32_t)slu_setting_number(slu_settings_store, spot.value, "look_for_s");
     if (postgresql.value)
         store->postgresql =
             slu_secret_read(postgresql.value, postgresql.pointer, false, &load->found);

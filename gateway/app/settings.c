@@ -73,6 +73,7 @@ const struct slu_setting slu_settings_store[] = {
     {.name = "sqlite", TEXT, .restart = true, .help = "file of the journal, for one process; made when it is not there"},
     {.name = "postgresql", KEY, .restart = true, .help = "libpq's connection string, for several replicas, as a text or a secret; the tables are made when they are not there"},
     {.name = "retention_s", NUMBER, .min = 60, .max = 366 * 24 * 3600, .restart = true, .unit = "s", .number = 604800, .help = "how long an operation that has ended can be looked up, and its Idempotency-Key is bound"},
+    {.name = "look_for_s", NUMBER, .min = 0, .max = 7 * 24 * 3600, .unit = "s", .number = 3600, .help = "how long the end of a write is looked for again and again while the cloud cannot be asked; then it is told as unknown"},
     {.name = NULL},
 };
 

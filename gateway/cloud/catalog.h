@@ -114,11 +114,12 @@ struct slu_limits {
     uint64_t body_memory_bytes; /* all bodies and replies in flight together */
 };
 
-/* Where writes are journalled; both NULL: nowhere. Taken at the start. */
+/* Where writes are journalled; both NULL: nowhere. Taken at the start, but for look_for_s. */
 struct slu_store {
     struct slu_str sqlite;         /* a file */
     struct slu_secret *postgresql; /* a connection string */
     uint32_t retention_s;
+    uint32_t look_for_s; /* while nobody can look */
 };
 
 struct slu_catalog {

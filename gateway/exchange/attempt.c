@@ -83,7 +83,7 @@ static enum slu_job_step refuse(struct slu_job *job, uint32_t after_ms, const ch
         return slu_job_fail(job, 'G', SLU_FAULT_UNAVAILABLE, "%s; nothing was sent", why);
     }
     job->outcome = job->why_outcome;
-    job->unknown = job->perhaps;
+    job->unknown |= job->perhaps;
     return slu_job_fail(job, 'U', job->why.kind, "%s; it was not repeated: %s%s", job->why.words,
                         why, job->perhaps ? "; the change may have taken effect all the same" : "");
 }

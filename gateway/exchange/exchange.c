@@ -437,6 +437,7 @@ static enum slu_step reply(struct slu_exchange *x)
         decide(x, 'C');
     if (x->gone && !x->recorded)
         return STEP_DONE;
+    slu_revisit_plan(x);
     make_response(x);
     if (x->arena->refused) {
         refuse_for_memory(x);
@@ -539,6 +540,7 @@ static enum slu_step done(struct slu_exchange *x)
         slu_job_done(x->jobs[i]);
     slu_record_leave(x);
     slu_timer_done(&x->watch);
+    slu_revisit_over(x);
     slu_budget_give(bodies_of(x), x->body_bytes);
     unlink_exchange(x);
     station->worker->in_flight--;

@@ -88,6 +88,8 @@ struct slu_worker {
     bool ending; /* the loop turns no more: nothing is waited for */
     bool ended;
     struct slu_recovery *recovery; /* of the first worker, where there is a journal */
+    struct slu_revisit *revisits;  /* revisit.c */
+    unsigned revisit_count, revisiting;
 };
 
 struct slu_gateway {
@@ -165,6 +167,7 @@ enum slu_step {
 
 struct slu_letter;
 struct slu_recovery;
+struct slu_revisit;
 struct slu_route;
 struct slu_list_ask;
 struct slu_several;
@@ -230,9 +233,11 @@ struct slu_exchange {
     unsigned settling; /* how often handing the end over was tried */
     bool settled;      /* it was handed over */
     bool detached;     /* nobody waits for this one: */
-    bool recovered;    /* a crash had left it open */
+    bool recovered;    /* a crash had left it open, or a look that could not be made */
     bool handed_on;    /* its work goes on, in another one or without its caller */
-    int told_early;    /* the status of that answer, where its own end is not told any more */
+    bool puts_off;     /* its end is looked for later, by: */
+    struct slu_revisit *revisit;
+    int told_early; /* the status of that answer, where its own end is not told any more */
     struct slu_str replayed_headers;
 
     /* what is told about it */
@@ -349,6 +354,8 @@ bool slu_record_key_is_request(const struct slu_record *record);
 enum slu_step slu_record_begin(struct slu_exchange *x); /* the step RECORD */
 enum slu_step slu_record_end(struct slu_exchange *x);   /* the step SETTLE */
 bool slu_record_replay(struct slu_exchange *x);
+/* Nobody knows whether the write took effect, since nobody could look; a later look may tell. */
+bool slu_record_is_undecided(const struct slu_exchange *x);
 /* As it is when it begins; texts are the exchange's. */
 struct slu_record slu_record_of(struct slu_exchange *x);
 /* For questions to the journal: the letter to hand over with slu_record_answered(), or NULL with
@@ -404,8 +411,20 @@ SLU_NODISCARD bool slu_recovery_begin(struct slu_worker *worker);
 SLU_NODISCARD bool slu_exchange_hand_on(struct slu_exchange *x);
 /* What is recorded of a door's write, whose client is gone. */
 void slu_recovered_reply(struct slu_exchange *x);
+/* Looks for what the record tells, as after a crash; false on no memory. */
+SLU_NODISCARD bool slu_recovery_resume(struct slu_worker *worker, const struct slu_record *record,
+                                       struct slu_revisit *revisit);
 void slu_recovery_end(struct slu_worker *worker);  /* on its thread, or after it */
 void slu_recovery_free(struct slu_worker *worker); /* when nothing is posted to its loop any more */
+
+/* revisit.c: looks that could not be made are made again */
+
+/* Before the answer, which tells it: is the write's end to be looked for later? */
+void slu_revisit_plan(struct slu_exchange *x);
+/* In place of settling: false when it cannot be put off, or not any more. */
+bool slu_revisit_later(struct slu_exchange *x);
+void slu_revisit_over(struct slu_exchange *x);
+void slu_revisits_free(struct slu_worker *worker); /* when nothing is posted to its loop any more */
 
 /* claims.c: which operation of this process a flow log belongs to */
 SLU_NODISCARD struct slu_claims *slu_claims_new(void);

@@ -19,6 +19,15 @@ bool slu_find_possible(const struct slu_job *job)
     return find && find->operation != SLU_OP_COUNT;
 }
 
+bool slu_find_may_pass(enum slu_fault_kind kind)
+{
+    return kind == SLU_FAULT_UPSTREAM_UNREACHABLE || kind == SLU_FAULT_UPSTREAM_TIMEOUT ||
+           kind == SLU_FAULT_UPSTREAM_BROKEN || kind == SLU_FAULT_UPSTREAM_UNREADABLE ||
+           kind == SLU_FAULT_UPSTREAM_UNAVAILABLE || kind == SLU_FAULT_UPSTREAM_ERROR ||
+           kind == SLU_FAULT_THROTTLED || kind == SLU_FAULT_UNAVAILABLE ||
+           kind == SLU_FAULT_MEMORY || kind == SLU_FAULT_BUSY;
+}
+
 /* What is looked for: the members that the table names, as the write had them. */
 const struct slu_value *slu_find_wanted(struct slu_job *job, struct slu_str pointer)
 {
@@ -236,8 +245,10 @@ static enum slu_job_step judge(struct slu_job *job, const struct slu_find_by *fi
     struct slu_value *row = search->flow_log;
     uint32_t count = 0;
 
-    if (search->fault.kind != SLU_FAULT_NONE && !gone)
+    if (search->fault.kind != SLU_FAULT_NONE && !gone) {
+        job->decided = !slu_find_may_pass(search->fault.kind);
         return unknown(job, search->fault.words);
+    }
     if (find->operation == SLU_OP_LIST)
         row = young_rows(job, &count);
     else
@@ -246,6 +257,7 @@ static enum slu_job_step judge(struct slu_job *job, const struct slu_find_by *fi
         return still_there(search->flow_log) ? not_shown(job) : took_effect(job, NULL);
     if (job->asking != SLU_OP_CREATE)
         return count && holds(job, row) ? took_effect(job, row) : not_shown(job);
+    job->decided = count > 1;
     if (count > 1)
         return unknown(job, "there are several flow logs that could be it");
     if (!count || slu_claims_wait(job) || !slu_claims_take(job, id_of(row)))

@@ -178,6 +178,7 @@ struct slu_job {
 
     /* attempts: attempt.c, find.c */
     bool unknown;      /* it may have taken effect, and looking for it could not decide */
+    bool decided;      /* a look was made, and a later one would say the same */
     unsigned made;     /* of the native call under way */
     uint64_t end_us;   /* of the whole operation, settling included */
     uint64_t until_us; /* after this nothing is sent again, and nothing looked for */
@@ -277,6 +278,8 @@ void slu_attempt_leave(struct slu_job *job);
 /* find.c */
 
 bool slu_find_possible(const struct slu_job *job);
+/* Of a look that failed: it may do better later. A refusal is not asked for again and again. */
+bool slu_find_may_pass(enum slu_fault_kind kind);
 /* What the write has at this pointer; NULL: nothing. */
 const struct slu_value *slu_find_wanted(struct slu_job *job, struct slu_str pointer);
 enum slu_job_step slu_find(struct slu_job *job);

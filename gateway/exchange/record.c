@@ -395,6 +395,24 @@ static bool is_unknown(const struct slu_exchange *x)
     return x->recovered && !x->job_count; /* nobody could look */
 }
 
+/* A look was not made, or not to its end. */
+static bool could_not_look(const struct slu_job *job)
+{
+    if (job->target->memory || job->decided)
+        return false;
+    if (job->resumes && (job->act == SLU_OP_GET || job->fault.kind == SLU_FAULT_MEMORY))
+        return slu_find_may_pass(job->fault.kind);
+    return slu_job_may_have_acted(job) && slu_find_possible(job);
+}
+
+bool slu_record_is_undecided(const struct slu_exchange *x)
+{
+    for (size_t i = 0; i < x->job_count; i++)
+        if (could_not_look(x->jobs[i]))
+            return true;
+    return false;
+}
+
 /* Without an effect, and worth another try or a mended request: the key is not bound. */
 static bool binds_nothing(const struct slu_exchange *x)
 {
@@ -429,7 +447,7 @@ static enum slu_record_state state_of(const struct slu_exchange *x)
 
     if (!some_failed && (x->fault.kind == SLU_FAULT_NONE || is_done(x)))
         return SLU_RECORD_SUCCEEDED;
-    return is_unknown(x) ? SLU_RECORD_UNKNOWN : SLU_RECORD_FAILED;
+    return is_unknown(x) || slu_record_is_undecided(x) ? SLU_RECORD_UNKNOWN : SLU_RECORD_FAILED;
 }
 
 static struct slu_str headers_text(struct slu_exchange *x)
@@ -546,7 +564,7 @@ enum slu_step slu_record_end(struct slu_exchange *x)
 
     if (!x->recorded)
         return STEP_CLOSE;
-    if (is_cut_short(x)) {
+    if (is_cut_short(x) || slu_revisit_later(x)) {
         slu_record_leave(x);
         return STEP_CLOSE;
     }

@@ -162,6 +162,23 @@ static void drop(struct slu_exchange *x)
     slu_exchange_resume(x);
 }
 
+bool slu_recovery_resume(struct slu_worker *worker, const struct slu_record *record,
+                         struct slu_revisit *revisit)
+{
+    struct slu_exchange *x = slu_exchange_without_caller(worker);
+
+    if (!x)
+        return false;
+    x->recovered = true;
+    if (!take_up(x, record)) {
+        drop(x);
+        return false;
+    }
+    x->revisit = revisit;
+    slu_exchange_resume(x);
+    return true;
+}
+
 /* There was none again and again, perhaps since it is more than a request may have. */
 static void give_up(struct slu_exchange *x)
 {

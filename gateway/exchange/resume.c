@@ -35,6 +35,7 @@ void slu_resume_tell(struct slu_job *job)
 
 enum slu_job_step slu_resume_unreadable(struct slu_job *job)
 {
+    job->decided = true;
     return slu_job_fail(job, 'G', SLU_FAULT_INTERNAL, "what was asked for cannot be read any more");
 }
 
@@ -58,6 +59,7 @@ enum slu_job_step slu_resume_wait(struct slu_job *job)
 enum slu_job_step slu_resume_refuse(struct slu_job *job)
 {
     job->unknown = false;
+    job->decided = true;
     return slu_job_fail(job, 'G', SLU_FAULT_UNAVAILABLE,
                         "%s, and it has not%s taken effect: send it again", what(job),
                         job->operation == SLU_OP_DELETE ? "" : ", or not wholly,");

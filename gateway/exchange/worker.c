@@ -383,6 +383,7 @@ void slu_worker_done(struct slu_worker *worker)
     if (worker->loop)
         slu_loop_run_posted(worker->loop); /* notes to those who have ended free themselves */
     slu_recovery_free(worker);
+    slu_revisits_free(worker);
     slu_access_flush(worker);
     if (worker->loop)
         slu_timer_done(&worker->drain_timer);
