@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-enum { UNTOLD = INT64_MIN };
+static const int64_t untold = INT64_MIN; /* of a series that is left out */
 
 /* One target's, all as one type. */
 struct facts {
@@ -61,7 +61,7 @@ static struct facts facts_of(struct slu_guard *guard, uint64_t now_us)
     struct slu_skew_view skew = slu_skew_look(guard->skew);
 
     return (struct facts){
-        .skew_s = skew.seen ? skew.measured_s : UNTOLD,
+        .skew_s = skew.seen ? skew.measured_s : untold,
         .correction_s = skew.applied_s,
         .corrected = (int64_t)skew.corrected,
         .unusable = (int64_t)skew.absurd,
@@ -93,7 +93,7 @@ static void gather(struct slu_guard *guard, void *user)
     for (size_t i = 0; i < SLU_COUNT(rows); i++) {
         int64_t value = *(const int64_t *)(const void *)((const char *)&facts + rows[i].offset);
 
-        if (value != UNTOLD)
+        if (value != untold)
             slu_buf_printf(&all->lines[i], "%s{target=\"%.*s\"%s} %lld\n", rows[i].name,
                            SLU_FMT(guard->name), rows[i].label, (long long)value);
     }
