@@ -16,6 +16,7 @@ struct slu_revisit {
     struct slu_worker *worker;
     struct slu_timer timer;
     uint64_t since_us;
+    int64_t began_us; /* its first attempt, as slu_job.attempt_began_us */
     uint32_t pause_ms;
     struct slu_post answer; /* the journal's, with the record */
     struct slu_journal_reply *told;
@@ -62,11 +63,21 @@ static bool is_ours(const struct slu_revisit *revisit)
            slu_str_eq(told->records[0].owner, slu_journal_owner(revisit->worker->gateway->journal));
 }
 
+/* The record as one that was claimed just now: as old as it is. */
+static bool resume(struct slu_revisit *revisit)
+{
+    struct slu_record record = revisit->told->records[0];
+    int64_t now_us = (int64_t)slu_loop_now_us(revisit->worker->loop);
+
+    record.updated_ms = record.begun_ms + (now_us - revisit->began_us) / 1000;
+    return slu_recovery_resume(revisit->worker, &record, revisit);
+}
+
 static void look(struct slu_revisit *revisit)
 {
     if (is_ours(revisit)) {
         revisit->worker->revisiting++;
-        if (slu_recovery_resume(revisit->worker, &revisit->told->records[0], revisit))
+        if (resume(revisit))
             return;
         revisit->worker->revisiting--;
     } else if (revisit->told->outcome != SLU_JOURNAL_FAILED) { /* settled, or another's by now */
@@ -111,6 +122,16 @@ static void is_due(void *argument)
 
 /* Putting off */
 
+static int64_t first_attempt_us(const struct slu_exchange *x)
+{
+    int64_t first = (int64_t)slu_loop_now_us(x->station->worker->loop);
+
+    for (size_t i = 0; i < x->job_count; i++)
+        if ((x->jobs[i]->writes || x->jobs[i]->resumes) && x->jobs[i]->attempt_began_us < first)
+            first = x->jobs[i]->attempt_began_us;
+    return first;
+}
+
 static struct slu_revisit *revisit_new(struct slu_exchange *x)
 {
     struct slu_worker *worker = x->station->worker;
@@ -122,6 +143,7 @@ static struct slu_revisit *revisit_new(struct slu_exchange *x)
     revisit->worker = worker;
     revisit->pause_ms = FIRST_MS / 2;
     revisit->since_us = slu_loop_now_us(worker->loop);
+    revisit->began_us = first_attempt_us(x);
     memcpy(revisit->id, x->id.p, SLU_OPERATION_ID);
     revisit->answer.fn = record_is_there;
     revisit->answer.argument = revisit;
