@@ -20,12 +20,17 @@ void slu_arena_share(struct slu_arena *arena, struct slu_budget *common, size_t 
     slu_must(!arena->charged || arena->common == common);
     arena->common = common;
     arena->share = share;
-    arena->insists = false;
+    arena->insists = arena->yields = false;
 }
 
 void slu_arena_insist(struct slu_arena *arena)
 {
     arena->insists = true;
+}
+
+void slu_arena_yield(struct slu_arena *arena, bool yields)
+{
+    arena->yields = yields;
 }
 
 static size_t owed(const struct slu_arena *arena, size_t used)
@@ -37,13 +42,17 @@ static bool pay(struct slu_arena *arena, size_t more)
 {
     size_t sum = owed(arena, arena->used + more);
     size_t due = sum > arena->charged ? sum - arena->charged : 0;
+    uint64_t most;
 
     if (!due)
         return true;
+    most = slu_budget_look(arena->common).most_bytes;
+    if (arena->yields)
+        most /= 2;
     if (arena->insists) {
         slu_budget_insist(arena->common, due);
-    } else if (!slu_budget_take(arena->common, due)) {
-        arena->refused = sum <= slu_budget_look(arena->common).most_bytes;
+    } else if (!slu_budget_take_below(arena->common, due, most)) {
+        arena->refused = sum <= most;
         return false;
     }
     arena->charged += due;

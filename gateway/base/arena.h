@@ -20,7 +20,7 @@ struct slu_arena {
     size_t share, charged;          /* charged: held of the common budget */
     bool failed;
     bool refused; /* failed because the common budget is spent: in a while there may be room */
-    bool insists;
+    bool insists, yields;
 };
 
 void slu_arena_init(struct slu_arena *arena, size_t budget);
@@ -36,6 +36,9 @@ void slu_arena_done(struct slu_arena *arena);
 void slu_arena_share(struct slu_arena *arena, struct slu_budget *common, size_t share);
 /* From now on the common budget is charged, but no longer asked. */
 void slu_arena_insist(struct slu_arena *arena);
+/* While it yields, it leaves half of the common budget to those that do not: who has only begun to
+ * gather cannot keep those who are nearly done from ending. */
+void slu_arena_yield(struct slu_arena *arena, bool yields);
 
 /* One more piece of memory beyond a budget that is spent, so that this can be told: `failed` is
  * cleared, unless the heap is at its end too. */

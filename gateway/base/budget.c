@@ -27,9 +27,14 @@ void slu_budget_free(struct slu_budget *budget)
 
 bool slu_budget_take(struct slu_budget *budget, uint64_t bytes)
 {
+    return slu_budget_take_below(budget, bytes, budget->most);
+}
+
+bool slu_budget_take_below(struct slu_budget *budget, uint64_t bytes, uint64_t most)
+{
     uint64_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
 
-    while (bytes <= budget->most && used <= budget->most - bytes)
+    while (bytes <= most && used <= most - bytes)
         if (atomic_compare_exchange_weak_explicit(&budget->used, &used, used + bytes,
                                                   memory_order_relaxed, memory_order_relaxed))
             return true;

@@ -18,6 +18,8 @@ SLU_AUTO_DEFINE(slu_budget)
 
 /* False, and nothing is taken, when it does not fit. */
 SLU_NODISCARD bool slu_budget_take(struct slu_budget *budget, uint64_t bytes);
+/* The same where no more than `most` bytes of the budget may be in use afterwards. */
+SLU_NODISCARD bool slu_budget_take_below(struct slu_budget *budget, uint64_t bytes, uint64_t most);
 /* Takes it whether it fits or not, so that others are refused first. */
 void slu_budget_insist(struct slu_budget *budget, uint64_t bytes);
 void slu_budget_give(struct slu_budget *budget, uint64_t bytes);

@@ -507,6 +507,7 @@ static void cloud_answered(const struct slu_call_result *result, void *user)
 {
     struct slu_job *job = user;
 
+    slu_arena_yield(act_arena(job), false);
     job->result = *result;
     job->call = NULL;
     job->call_is_back = true;
@@ -554,6 +555,7 @@ static enum slu_job_step send(struct slu_job *job)
     if (job->call)
         return JOB_WAIT;
     slu_attempt_begin(job);
+    slu_arena_yield(act_arena(job), true); /* while the reply arrives */
     job->call = slu_upstream_send(upstream, &job->native, act_arena(job), call_timeout_ms(job),
                                   cloud_answered, job);
     return job->call ? JOB_WAIT : slu_job_out_of_memory(job);

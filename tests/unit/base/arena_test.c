@@ -71,6 +71,31 @@ static void a_common_budget_is_held_and_given_back(void **state)
     assert_int_equal(slu_budget_look(common).used_bytes, 0);
 }
 
+static void who_yields_leaves_half(void **state)
+{
+    slu_auto(slu_budget) *common = slu_budget_new(100000);
+    struct slu_arena arena;
+
+    (void)state;
+    assert_non_null(common);
+    slu_arena_init(&arena, 1 << 20);
+    slu_arena_share(&arena, common, 0);
+    slu_arena_yield(&arena, true);
+    assert_non_null(slu_arena_get(&arena, 30000));
+    assert_null(slu_arena_get(&arena, 30000)); /* never while it yields */
+    assert_false(arena.refused);
+    slu_arena_yield(&arena, false);
+    assert_non_null(slu_arena_get(&arena, 30000));
+    slu_arena_done(&arena);
+    slu_budget_insist(common, 40000);
+    slu_arena_share(&arena, common, 0);
+    slu_arena_yield(&arena, true);
+    assert_null(slu_arena_get(&arena, 30000));
+    assert_true(arena.refused);
+    slu_arena_done(&arena);
+    slu_budget_give(common, 40000);
+}
+
 static void who_insists_is_counted_only(void **state)
 {
     slu_auto(slu_budget) *common = slu_budget_new(1000);
@@ -239,6 +264,7 @@ int main(void)
         cmocka_unit_test(pieces_are_aligned_and_apart),
         cmocka_unit_test(a_reserve_goes_beyond_the_budget),
         cmocka_unit_test(a_common_budget_is_held_and_given_back),
+        cmocka_unit_test(who_yields_leaves_half),
         cmocka_unit_test(who_insists_is_counted_only),
         cmocka_unit_test(a_text_comes_piece_by_piece),
         cmocka_unit_test(zero_is_zero_after_reuse),
