@@ -339,6 +339,21 @@ SLU_NODISCARD bool slu_door_list(struct slu_exchange *x, struct slu_job *job);
 /* What the reply tells of the page; false with the fault set. */
 SLU_NODISCARD bool slu_door_told_list(struct slu_exchange *x);
 
+/* letter.c: questions to the journal */
+
+/* On the worker's thread. The reply is the callee's. */
+typedef void slu_letter_fn(struct slu_journal_reply *reply, void *user);
+/* For one command, handed over with slu_letter_answered() and the letter as its user. What is begun
+ * when nobody waits any more is taken back. NULL on no memory; freed when it has arrived, and by
+ * slu_mem_free() when the journal did not take the command. */
+struct slu_letter *slu_letter_new(struct slu_worker *worker, bool begins, slu_letter_fn *arrives,
+                                  void *user);
+void slu_letter_answered(struct slu_journal_reply *reply, void *letter);
+/* For a command whose answer nobody reads; the user is none. */
+void slu_letter_unread(struct slu_journal_reply *reply, void *user);
+/* Stops waiting; sets the pointer to NULL. */
+void slu_letter_leave(struct slu_letter **letter);
+
 /* key.c: what makes two writes the same one */
 
 /* Reads Idempotency-Key; false with the fault set. */
@@ -358,10 +373,9 @@ bool slu_record_replay(struct slu_exchange *x);
 bool slu_record_is_undecided(const struct slu_exchange *x);
 /* As it is when it begins; texts are the exchange's. */
 struct slu_record slu_record_of(struct slu_exchange *x);
-/* For questions to the journal: the letter to hand over with slu_record_answered(), or NULL with
- * the fault set; and when the journal did not take it. The step RECORD waits for the answer. */
+/* For questions to the journal: the letter to hand over, or NULL with the fault set; and when the
+ * journal did not take it. The step RECORD waits for the answer. */
 struct slu_letter *slu_record_ask(struct slu_exchange *x);
-void slu_record_answered(struct slu_journal_reply *reply, void *letter);
 enum slu_step slu_record_unasked(struct slu_exchange *x);
 /* It was refused by the target's table after all, and nothing was sent: it leaves no operation. */
 bool slu_record_withdraws(const struct slu_exchange *x);

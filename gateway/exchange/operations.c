@@ -27,7 +27,7 @@ enum slu_step slu_rest_operation(struct slu_exchange *x)
     if (!letter)
         return STEP_REPLY;
     if (slu_journal_get(x->station->worker->gateway->journal, x->operation_id, x->caller->name,
-                        slu_record_answered, letter, &x->fault))
+                        slu_letter_answered, letter, &x->fault))
         return STEP_RECORD;
     return slu_record_unasked(x);
 }
@@ -104,7 +104,7 @@ enum slu_step slu_rest_operations(struct slu_exchange *x)
     letter = slu_record_ask(x);
     if (!letter)
         return STEP_REPLY;
-    if (slu_journal_list(x->station->worker->gateway->journal, &filter, slu_record_answered, letter,
+    if (slu_journal_list(x->station->worker->gateway->journal, &filter, slu_letter_answered, letter,
                          &x->fault))
         return STEP_RECORD;
     return slu_record_unasked(x);

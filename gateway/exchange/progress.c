@@ -136,12 +136,6 @@ int64_t slu_progress_attempts(const struct slu_exchange *x)
 
 /* Notes */
 
-static void forget(struct slu_journal_reply *reply, void *user)
-{
-    (void)user;
-    slu_journal_reply_free(reply);
-}
-
 /* One that is lost is made up for by the next one, or by the end. */
 static void note(struct slu_exchange *x)
 {
@@ -156,7 +150,8 @@ static void note(struct slu_exchange *x)
     if (!record.parts.p || slu_str_eq(record.parts, x->noted))
         return;
     x->noted = record.parts;
-    if (!slu_journal_note(x->station->worker->gateway->journal, &record, forget, NULL, &fault))
+    if (!slu_journal_note(x->station->worker->gateway->journal, &record, slu_letter_unread, NULL,
+                          &fault))
         slu_log(SLU_LOG_DEBUG, "journal", "how far operation %.*s is cannot be noted: %s",
                 SLU_FMT(x->id), fault.words);
 }

@@ -2,9 +2,6 @@
  * The journal's part in the life of a request: a write is recorded before anything is sent, and its
  * end before it is answered. A key (key.c) binds the record: the same request with the same key
  * gets the first answer again.
- *
- * The journal answers on its own thread by a letter to the exchange's loop. A letter is on the
- * heap, since the exchange may have given up waiting when it arrives.
  */
 #include "exchange/exchange_internal.h"
 
@@ -15,76 +12,23 @@ enum { WAIT_MS = 5000, AGAIN_MS = 200, SETTLE_MOST = 5 };
 
 /* Letters */
 
-struct slu_letter {
-    struct slu_worker *worker;
-    struct slu_post post;
-    struct slu_exchange *x; /* NULL: nobody waits any more */
-    struct slu_journal_reply *reply;
-    bool begins;
-};
-
-static void forget_reply(struct slu_journal_reply *reply, void *user)
+static void letter_arrives(struct slu_journal_reply *reply, void *user)
 {
-    (void)user;
-    slu_journal_reply_free(reply);
-}
+    struct slu_exchange *x = user;
 
-/* Recorded, but nobody waited for it: nothing was sent, so nothing is bound. A journal that is
- * closed already leaves it to the next start. */
-static void forget_answer(struct slu_letter *letter)
-{
-    struct slu_journal *journal = letter->worker->gateway->journal;
-
-    if (journal && letter->begins && letter->reply->outcome == SLU_JOURNAL_DONE)
-        slu_journal_take_back(journal, letter->reply);
-    else
-        slu_journal_reply_free(letter->reply);
-}
-
-static void letter_arrives(void *argument)
-{
-    struct slu_letter *letter = argument;
-    struct slu_exchange *x = letter->x;
-
-    if (!x) {
-        forget_answer(letter);
-        slu_mem_free(letter);
-        return;
-    }
     x->letter = NULL;
-    x->told = letter->reply;
-    slu_mem_free(letter);
+    x->told = reply;
     slu_exchange_resume(x);
-}
-
-/* On the store's thread. */
-void slu_record_answered(struct slu_journal_reply *reply, void *user)
-{
-    struct slu_letter *letter = user;
-
-    letter->reply = reply;
-    slu_loop_send(letter->worker->loop, &letter->post);
 }
 
 static struct slu_letter *letter_new(struct slu_exchange *x, bool begins)
 {
-    struct slu_letter *letter = slu_mem_new(sizeof(*letter));
-
-    if (!letter)
-        return NULL;
-    letter->worker = x->station->worker;
-    letter->post.fn = letter_arrives;
-    letter->post.argument = letter;
-    letter->x = x;
-    letter->begins = begins;
-    return letter;
+    return slu_letter_new(x->station->worker, begins, letter_arrives, x);
 }
 
 void slu_record_leave(struct slu_exchange *x)
 {
-    if (x->letter)
-        x->letter->x = NULL;
-    x->letter = NULL;
+    slu_letter_leave(&x->letter);
     slu_journal_reply_free(x->told);
     x->told = NULL;
     slu_timer_done(&x->timer);
@@ -230,7 +174,7 @@ static enum slu_step begin(struct slu_exchange *x)
     x->letter = letter_new(x, true);
     if (x->arena->failed || !x->letter || !set_patience(x, WAIT_MS))
         return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
-    if (slu_journal_begin(journal, &record, slu_record_answered, x->letter, &why))
+    if (slu_journal_begin(journal, &record, slu_letter_answered, x->letter, &why))
         return STEP_WAIT;
     slu_mem_free(x->letter);
     x->letter = NULL;
@@ -323,7 +267,7 @@ static enum slu_step look_for_key(struct slu_exchange *x)
     *x->unrecorded = why;
     if (set_patience(x, WAIT_MS) &&
         slu_journal_find(x->station->worker->gateway->journal, record.caller, record.scope,
-                         record.key, slu_record_answered, x->letter, &ignored))
+                         record.key, slu_letter_answered, x->letter, &ignored))
         return STEP_WAIT;
     slu_mem_free(x->letter);
     x->letter = NULL;
@@ -525,7 +469,7 @@ static void settle(struct slu_exchange *x, struct slu_fault *fault)
 
     x->letter = letter_new(x, false);
     waits = x->letter && set_patience(x, WAIT_MS);
-    x->settled = hand_over(x, waits ? slu_record_answered : forget_reply, fault);
+    x->settled = hand_over(x, waits ? slu_letter_answered : slu_letter_unread, fault);
     if (!x->settled)
         slu_log(SLU_LOG_ERROR, "journal", "the end of operation %.*s is not recorded: %s",
                 SLU_FMT(x->id), fault->words);

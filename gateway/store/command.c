@@ -189,7 +189,9 @@ struct slu_store_command *slu_store_settle(struct slu_str owner, const struct sl
                                              text(record->flow_log_id),
                                              text(record->parts),
                                              text(record->upstream),
-                                             number(retention_ms)};
+                                             number(retention_ms),
+                                             text(record->token),
+                                             text(record->fingerprint)};
 
     slu_must(record->state != SLU_RECORD_RUNNING);
     return slu_store_command_new(unbind ? SLU_STORE_SETTLE_FREE : SLU_STORE_SETTLE, params,
@@ -278,10 +280,10 @@ struct slu_store_command *slu_store_lock(struct slu_str owner, struct slu_str na
     return slu_store_command_new(SLU_STORE_LOCK, params, SLU_COUNT(params), fault);
 }
 
-struct slu_store_command *slu_store_unlock(struct slu_str name, struct slu_str holder,
-                                           struct slu_fault *fault)
+struct slu_store_command *slu_store_unlock(struct slu_str owner, struct slu_str name,
+                                           struct slu_str holder, struct slu_fault *fault)
 {
-    const struct slu_store_param params[] = {text(name), text(holder)};
+    const struct slu_store_param params[] = {text(name), text(holder), text(owner)};
 
     return slu_store_command_new(SLU_STORE_UNLOCK, params, SLU_COUNT(params), fault);
 }

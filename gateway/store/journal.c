@@ -54,6 +54,8 @@ struct slu_journal {
     atomic_bool writable, readable;
     atomic_uint_fast64_t commits, writes, reads, largest, failures, pruned, queued;
     atomic_uint_fast64_t began_us; /* when the engine was called; 0: it has come back */
+    /* The lease: certainly held without a gap from … until; 0: never yet. */
+    atomic_uint_fast64_t held_since_us, held_until_us;
 
     /* the thread's own */
     void *state;     /* of the engine, when it is open */
@@ -319,12 +321,25 @@ static bool execute(struct slu_journal *journal, struct slu_store_command **batc
     return false;
 }
 
+/* It was renewed by a command that was sent at this time, so by the store's clock it ends no
+ * earlier. What comes later than the old one's end leaves a gap in which others may have claimed.
+ * Set in this order, since slu_journal_holds() reads in the other one. */
+static void note_lease(struct slu_journal *journal, uint64_t sent_us)
+{
+    uint64_t now_us = slu_clock_mono_us();
+
+    if (now_us >= atomic_load(&journal->held_until_us))
+        atomic_store(&journal->held_since_us, now_us);
+    atomic_store(&journal->held_until_us, sent_us + (uint64_t)journal->options.lease_ms * 1000);
+}
+
 /* The lease first: with it a store shows that it can be written, and only who has a lease may
  * begin or claim. A store that takes nothing else (a disk with a few bytes left) is tried less and
  * less often. */
 static void renew(struct slu_journal *journal)
 {
     struct slu_store_command *lease = journal->chores[CHORE_RENEW];
+    uint64_t sent_us = slu_clock_mono_us();
     struct slu_fault why;
 
     lease->affected = 0;
@@ -335,6 +350,7 @@ static void renew(struct slu_journal *journal)
         not_writable(journal, true, &why);
         return;
     }
+    note_lease(journal, sent_us);
     journal->renew_us = journal->now_us + (uint64_t)journal->options.lease_ms * 1000 / 3;
     if (atomic_exchange(&journal->writable, true))
         journal->backoff_us = RETRY_FIRST_US;
@@ -598,6 +614,20 @@ struct slu_str slu_journal_owner(const struct slu_journal *journal)
     return (struct slu_str){journal->owner, sizeof(journal->owner)};
 }
 
+bool slu_journal_is_shared(const struct slu_journal *journal)
+{
+    return journal->engine->shared;
+}
+
+bool slu_journal_holds(const struct slu_journal *journal, uint64_t at_us)
+{
+    uint64_t until_us = atomic_load(&journal->held_until_us);
+    uint64_t left_us = (uint64_t)journal->options.lease_ms * 1000 / 3;
+
+    return at_us >= atomic_load(&journal->held_since_us) &&
+           slu_clock_mono_us() + left_us < until_us;
+}
+
 static void enqueue(struct slu_journal *journal, struct slu_store_command *command)
 {
     bool wakes;
@@ -740,7 +770,8 @@ bool slu_journal_lock(struct slu_journal *journal, struct slu_str name, struct s
 bool slu_journal_unlock(struct slu_journal *journal, struct slu_str name, struct slu_str holder,
                         slu_journal_done_fn *done, void *user, struct slu_fault *fault)
 {
-    return hand_over(journal, slu_store_unlock(name, holder, fault), done, user, fault);
+    return hand_over(journal, slu_store_unlock(slu_journal_owner(journal), name, holder, fault),
+                     done, user, fault);
 }
 
 void slu_journal_health(struct slu_journal *journal, struct slu_journal_health *ret_health)

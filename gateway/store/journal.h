@@ -53,11 +53,11 @@ struct slu_record {
     struct slu_str flow_log_id; /* as soon as it is known */
     struct slu_str request;     /* canonical JSON */
     struct slu_str wishes;      /* JSON, what else the request asked for */
-    struct slu_str token;       /* the cloud's own idempotency token */
-    struct slu_str fingerprint; /* of the native request */
+    struct slu_str token;       /* the cloud's own idempotency token, as sent last */
+    struct slu_str fingerprint; /* SHA-256 of the native write that was sent last, unsigned */
     struct slu_str parts;       /* JSON, one part a target */
-    struct slu_str upstream;    /* JSON, the clouds' request ids */
-    int64_t attempts;           /* 0: not a byte was sent */
+    struct slu_str upstream;    /* JSON, the clouds' request ids, one a native write */
+    int64_t attempts;           /* native writes; while it runs one more than was sent, perhaps */
     enum slu_record_state state;
     int64_t status; /* the answer: HTTP status, header fields as JSON, body */
     struct slu_str headers;
@@ -112,6 +112,13 @@ void slu_journal_free(struct slu_journal *journal);
 SLU_AUTO_DEFINE(slu_journal)
 
 struct slu_str slu_journal_owner(const struct slu_journal *journal);
+/* Can other processes work on the same store? */
+bool slu_journal_is_shared(const struct slu_journal *journal);
+/* Is what was ours at this time (slu_clock_mono_us(), when a begin, note or lock that was DONE was
+ * handed over) ours since then without a gap, and for a third of the lease to come? At once, from
+ * any thread; no I/O. True is certain, by this process's clock; false says nothing: a note tells.
+ */
+bool slu_journal_holds(const struct slu_journal *journal, uint64_t at_us);
 
 /*
  * The commands. Each answers false, with a fault and without ever calling `done`, when the queue is
@@ -128,14 +135,14 @@ SLU_NODISCARD bool slu_journal_begin(struct slu_journal *journal, const struct s
 /* For whoever has stopped waiting when DONE arrives (a stalled disk): takes out again what was
  * begun and not sent. Cannot fail; the reply is the journal's. */
 void slu_journal_take_back(struct slu_journal *journal, struct slu_journal_reply *begun);
-/* Before the next byte is sent: attempts and updated_ms, and those of token, fingerprint,
+/* Before a further native write is sent: attempts and updated_ms, and those of token, fingerprint,
  * flow_log_id, parts, upstream that are given. NONE: the operation is not ours, send nothing. */
 SLU_NODISCARD bool slu_journal_note(struct slu_journal *journal, const struct slu_record *record,
                                     slu_journal_done_fn *done, void *user, struct slu_fault *fault);
-/* The end: state (not running) and answer, attempts and updated_ms, and those of flow_log_id,
- * parts, upstream that are given. `unbind` frees the key, for a failure without effect that may be
- * tried again; the operation stays readable. An operation that ended unknown may be settled once
- * more. */
+/* The end: state (not running) and answer, attempts and updated_ms, and those of token,
+ * fingerprint, flow_log_id, parts, upstream that are given. `unbind` frees the key, for a failure
+ * without effect that may be tried again; the operation stays readable. An operation that ended
+ * unknown may be settled once more. */
 SLU_NODISCARD bool slu_journal_settle(struct slu_journal *journal, const struct slu_record *record,
                                       bool unbind, slu_journal_done_fn *done, void *user,
                                       struct slu_fault *fault);
@@ -173,7 +180,8 @@ SLU_NODISCARD bool slu_journal_claim(struct slu_journal *journal, size_t most,
                                      struct slu_fault *fault);
 /* A name for one holder (an operation's id) among all replicas: until unlock, until `hold_ms` are
  * over, or until the holder's process has lost its lease. NONE while another holds it; the same
- * holder may lock again, which prolongs. Nobody queues here: try again. */
+ * holder of the same process may lock again, which prolongs. Nobody queues here: try again. What
+ * another process holds is not unlocked, whoever its holder is. */
 SLU_NODISCARD bool slu_journal_lock(struct slu_journal *journal, struct slu_str name,
                                     struct slu_str holder, int64_t hold_ms,
                                     slu_journal_done_fn *done, void *user, struct slu_fault *fault);

@@ -134,6 +134,7 @@ struct slu_store_engine {
     /* Words of its SQL: see slu_store_sql(). */
     const char *now, *skip_locked, *find, *identity, *told;
     char param;
+    bool shared; /* several processes may have it open */
     /* Opens, and makes or migrates the schema. `ret_state` may be set when it fails: then reading
      * may work, and close is called all the same. */
     bool (*open)(const struct slu_journal_options *options, const char *const *migrations,
@@ -193,7 +194,8 @@ SLU_NODISCARD struct slu_store_command *slu_store_claim(struct slu_str owner, si
 SLU_NODISCARD struct slu_store_command *slu_store_lock(struct slu_str owner, struct slu_str name,
                                                        struct slu_str holder, int64_t hold_ms,
                                                        struct slu_fault *fault);
-SLU_NODISCARD struct slu_store_command *slu_store_unlock(struct slu_str name, struct slu_str holder,
+SLU_NODISCARD struct slu_store_command *slu_store_unlock(struct slu_str owner, struct slu_str name,
+                                                         struct slu_str holder,
                                                          struct slu_fault *fault);
 
 #endif

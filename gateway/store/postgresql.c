@@ -514,6 +514,7 @@ const struct slu_store_engine slu_store_postgresql = {
     .identity = "TEXT COLLATE \"C\"",
     .told = "RETURNING 1",
     .param = '$',
+    .shared = true,
     .open = postgresql_open,
     .close = postgresql_close,
     .run = postgresql_run,

@@ -69,6 +69,7 @@ bool slu_store_newer(struct slu_fault *fault, const char *place, int64_t found, 
     "UPDATE operations SET attempts = $3, updated_ms = $4, state = $5, status = $6,"               \
     " headers = $7, body = $8, flow_log_id = COALESCE($9, flow_log_id),"                           \
     " parts = COALESCE($10, parts), upstream = COALESCE($11, upstream),"                           \
+    " token = COALESCE($13, token), fingerprint = COALESCE($14, fingerprint),"                     \
     " expires_ms = @NOW + $12" more " WHERE id = $1 AND owner = $2"                                \
     " AND (state IN ('running', 'unknown') OR state = $5 AND updated_ms = $4) @TOLD"
 
@@ -103,11 +104,12 @@ const struct slu_store_verb_info slu_store_verbs[SLU_STORE_VERBS] = {
         "INSERT INTO locks (name, holder, owner, lease_until_ms) VALUES ($1, $2, $3, @NOW + $4)"
         " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, owner = excluded.owner,"
         " lease_until_ms = excluded.lease_until_ms"
-        " WHERE locks.holder = excluded.holder OR locks.lease_until_ms <= @NOW OR " DEAD("locks")
+        " WHERE locks.holder = excluded.holder AND locks.owner = excluded.owner"
+        " OR locks.lease_until_ms <= @NOW OR " DEAD("locks")
         " @TOLD",
         true, false, SLU_STORE_AT_ONCE, 1, NULL},
     [SLU_STORE_UNLOCK] = {"unlock",
-        "DELETE FROM locks WHERE name = $1 AND holder = $2 @TOLD",
+        "DELETE FROM locks WHERE name = $1 AND holder = $2 AND owner = $3 @TOLD",
         true, false, SLU_STORE_KEPT, 1, NULL},
     /* The claim's own number finds again what a transaction of unknown end may have claimed. */
     [SLU_STORE_CLAIM] = {"claim",
