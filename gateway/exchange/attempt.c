@@ -95,6 +95,11 @@ static bool wait_admission(struct slu_job *job, uint32_t ms)
     return slu_timer_set(&job->timer, ms ? ms : 1);
 }
 
+static enum slu_job_step next_step(const struct slu_job *job)
+{
+    return job->entry && slu_operation_writes(job->asking) ? JOB_FENCE : JOB_SIGN;
+}
+
 /* A place is there: is the target? Asked last, so that a probe does not wait. */
 static enum slu_job_step pass_breaker(struct slu_job *job, struct slu_guard *guard)
 {
@@ -102,7 +107,7 @@ static enum slu_job_step pass_breaker(struct slu_job *job, struct slu_guard *gua
 
     job->passed = slu_breaker_admit(guard->breaker, slu_job_now_us(job), &job->pass, &after_ms);
     if (job->passed)
-        return JOB_SIGN;
+        return next_step(job);
     return refuse(job, after_ms,
                   "the target has failed too often of late and is left alone for a while");
 }
@@ -113,7 +118,7 @@ enum slu_job_step slu_attempt_admit(struct slu_job *job)
     uint32_t wait_ms = 0;
 
     if (job->dry_run || !guard)
-        return JOB_SIGN;
+        return next_step(job);
     if (job->left && (!job->acted || job->station->worker->ending))
         return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
     if (job->admitting && !job->timer_ready && !job->admit_ready)
@@ -213,6 +218,7 @@ void slu_attempt_begin(struct slu_job *job)
     job->writes++;
     job->find_until_us = 0;
     slu_claims_begin(job);
+    slu_fence_sending(job);
     if (job->made == 1)
         slu_attempt_resume(job, 0);
 }

@@ -306,6 +306,9 @@ struct slu_job *slu_exchange_job(struct slu_exchange *x, const struct slu_target
 void slu_exchange_start(struct slu_exchange *x, struct slu_job *job)
 {
     x->jobs_left++;
+    x->entry.x = x;
+    if (x->recorded)
+        job->entry = &x->entry;
     slu_job_start(job);
 }
 
@@ -338,10 +341,8 @@ static void start_all(struct slu_exchange *x)
     size_t count = x->job_count; /* what has begun may make more */
 
     for (size_t i = 0; i < count; i++)
-        if (!x->jobs[i]->started) {
-            x->jobs[i]->recorded = x->recorded;
+        if (!x->jobs[i]->started)
             slu_exchange_start(x, x->jobs[i]);
-        }
 }
 
 /* Prefer: wait. What ends with the caller's time by itself has more to tell: it is let do so. */

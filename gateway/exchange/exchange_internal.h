@@ -220,6 +220,7 @@ struct slu_exchange {
     struct slu_str key, digest, request_text; /* of the canonical request */
     bool key_is_request;                      /* it binds only as long as the write is under way */
     struct slu_str operation_id;
+    struct slu_entry entry;         /* of this operation, for its jobs */
     struct slu_letter *letter;      /* on its way */
     struct slu_journal_reply *told; /* what came, until it is used */
     struct slu_timer timer;
@@ -391,12 +392,11 @@ struct slu_part {
     const struct slu_job *jobs[2]; /* NULL: none (more) */
 };
 enum slu_record_state slu_job_state(const struct slu_job *job);
-/* For the record; texts are the exchange's, and none when there is nothing or no memory. */
-struct slu_str slu_progress_parts(struct slu_exchange *x, enum slu_record_state state);
-/* The same of a job that is the whole of a write. */
-struct slu_str slu_progress_part(const struct slu_job *job);
-struct slu_str slu_progress_upstream(struct slu_exchange *x);
-int64_t slu_progress_attempts(const struct slu_exchange *x);
+/* What the record's parts say was made on this target in place of another one, or none. */
+struct slu_str slu_progress_made(const struct slu_value *parts, struct slu_str target);
+/* How far it is, for a note or the end; texts are the exchange's, and none when there is nothing or
+ * no memory. */
+struct slu_record slu_progress_record(struct slu_exchange *x, enum slu_record_state state);
 /* Jobs are under way: notes how far, when that is worth it. */
 void slu_progress_watch(struct slu_exchange *x);
 /* What is kept of an answer that the journal does not take. */

@@ -32,11 +32,12 @@ static const struct {
     unsigned next; /* the steps that may follow */
 } life[] = {
     /* clang-format off */
-    [JOB_PLAN]      = {SLU_STR_INIT("plan"),      'D', false, slu_programme_next, TO(TURN) | TO(IMITATE) | TO(FIND) | TO(NOTE) | TO(OVER)},
+    [JOB_PLAN]      = {SLU_STR_INIT("plan"),      'D', false, slu_programme_next, TO(TURN) | TO(IMITATE) | TO(FIND) | TO(OVER)},
     [JOB_TURN]      = {SLU_STR_INIT("turn"),      'Q', true,  take_turn,          TO(FETCH) | TO(OVER)},
     [JOB_FETCH]     = {SLU_STR_INIT("fetch"),     'F', true,  slu_fetch,          TO(TRANSLATE) | TO(OVER)},
     [JOB_TRANSLATE] = {SLU_STR_INIT("translate"), 'T', false, translate,          TO(ADMIT) | TO(OVER)},
-    [JOB_ADMIT]     = {SLU_STR_INIT("queue"),     'X', true,  slu_attempt_admit,  TO(SIGN) | TO(PLAN) | TO(OVER)},
+    [JOB_ADMIT]     = {SLU_STR_INIT("queue"),     'X', true,  slu_attempt_admit,  TO(FENCE) | TO(SIGN) | TO(PLAN) | TO(OVER)},
+    [JOB_FENCE]     = {SLU_STR_INIT("fence"),     'K', true,  slu_fence,          TO(SIGN) | TO(OVER)},
     [JOB_SIGN]      = {SLU_STR_INIT("sign"),      'S', false, sign,               TO(SEND) | TO(TRANSLATE) | TO(PLAN) | TO(OVER)},
     [JOB_SEND]      = {SLU_STR_INIT("send"),      'C', true,  send,               TO(NORMALISE) | TO(PLAN) | TO(OVER)},
     [JOB_NORMALISE] = {SLU_STR_INIT("normalise"), 'N', false, normalise,          TO(TRANSLATE) | TO(FETCH) | TO(SETTLE) | TO(PAUSE) | TO(PLAN) | TO(OVER)},
@@ -44,7 +45,6 @@ static const struct {
     [JOB_SETTLE]    = {SLU_STR_INIT("settle"),    'P', true,  slu_settle,         TO(FETCH) | TO(IMITATE) | TO(SETTLE) | TO(PLAN) | TO(OVER)},
     [JOB_PAUSE]     = {SLU_STR_INIT("pause"),     'Y', true,  slu_attempt_pause,  TO(FETCH) | TO(FIND) | TO(OVER)},
     [JOB_FIND]      = {SLU_STR_INIT("find"),      'Z', true,  slu_find,           TO(FETCH) | TO(PAUSE) | TO(SETTLE) | TO(PLAN) | TO(OVER)},
-    [JOB_NOTE]      = {SLU_STR_INIT("note"),      'O', true,  slu_note,           TO(PLAN) | TO(OVER)},
     [JOB_OVER]      = {SLU_STR_INIT("over"),      'D', false, over,               0},
     /* clang-format on */
 };
@@ -189,8 +189,8 @@ static void let_go(struct slu_job *job)
     slu_timer_done(&job->timer);
     slu_fetch_leave(job);
     slu_attempt_leave(job);
+    slu_fence_leave(job);
     slu_find_leave(job);
-    slu_note_leave(job);
     slu_claims_end(job);
     slu_turn_end(job->look_turn);
     slu_turn_end(job->turn);
@@ -487,6 +487,8 @@ static enum slu_job_step sign(struct slu_job *job)
     if (job->dry_run) { /* nothing is sent, so nothing is signed */
         if (!job->trial)
             show(job);
+        else if (!job->fingerprint.n)
+            slu_fence_print(job);
         if (job->arena->failed)
             return slu_job_out_of_memory(job);
         return next_native_step(job) ? JOB_TRANSLATE : JOB_PLAN;

@@ -9,6 +9,7 @@
  *   fetch       the target's scheme needs a token, and there is none that is good
  *   translate   the target's table makes the native request
  *   admit       the target's guards let it through
+ *   fence       a write is still ours: by the lease, or by a note in the journal
  *   sign        the target's seal is put on it; it carries its time, so it is never used again
  *   send        the cloud has it; we wait
  *   normalise   its reply becomes the canonical answer, or the canonical error
@@ -16,7 +17,6 @@
  *   settle      an asynchronous change is looked at again until it or the patience is over
  *   pause       an attempt has failed, and the same is worth another
  *   find        a write of unknown end is looked for before it is repeated
- *   note        the journal hears how far it is, before what was made could not be found any more
  *   over        told to the exchange
  *
  * Only exchange/ includes this. A job lives in its exchange's arena and on one worker's thread.
@@ -30,9 +30,11 @@
 #include "exchange/wake.h"
 #include "net/upstream.h"
 
+struct slu_exchange;
+struct slu_journal_reply;
+struct slu_letter;
 struct slu_station;
 struct slu_turn;
-struct slu_note;
 
 enum slu_job_step {
     JOB_PLAN,
@@ -40,6 +42,7 @@ enum slu_job_step {
     JOB_FETCH,
     JOB_TRANSLATE,
     JOB_ADMIT,
+    JOB_FENCE,
     JOB_SIGN,
     JOB_SEND,
     JOB_NORMALISE,
@@ -47,7 +50,6 @@ enum slu_job_step {
     JOB_SETTLE,
     JOB_PAUSE,
     JOB_FIND,
-    JOB_NOTE,
     JOB_OVER,
     JOB_STEP_COUNT,
     JOB_WAIT = JOB_STEP_COUNT
@@ -101,6 +103,16 @@ struct slu_list_end {
 
 enum { SLU_JOB_REQUEST_IDS = 8 };
 
+/* What the jobs of an exchange know and tell of their operation's record in the journal. */
+struct slu_entry {
+    struct slu_exchange *x;
+    uint64_t ours_us; /* when the last begin or note that was done was handed over; 0: a claim */
+    int64_t attempts; /* native writes of a life before this one */
+    struct slu_value *upstream;        /* and what the clouds called them; or NULL */
+    struct slu_str token, fingerprint; /* of the last native write */
+    bool lost;                         /* another process goes on with it, and settles it */
+};
+
 struct slu_job_spent { /* on the wire */
     uint32_t calls;
     uint64_t cloud_us, bytes_out, bytes_in;
@@ -125,14 +137,15 @@ struct slu_job {
     bool trial;              /* a dry run of which the end alone is wanted */
     bool replace;            /* an update may make a new flow log in place of this one */
     bool resumes;            /* was under way when the gateway ended: looked for, not sent again */
-    bool recorded;           /* in the journal, as `request_id` */
     bool noted;              /* there, what was made in place of another one: `successor_id` */
     bool verify;             /* a delete looks whether the flow log is gone */
     bool settles;            /* wait for the final state, at most patience_ms */
     uint32_t patience_ms;
     uint64_t caller_until_us; /* so long a caller waits who has said so; 0: as it takes */
     bool whole; /* where the cloud only confirms a write, look at the flow log for the answer */
-    struct slu_str token; /* the caller's idempotency token for the cloud; empty: one of ours */
+    struct slu_str token;    /* the caller's idempotency token for the cloud; empty: one of ours */
+    struct slu_entry *entry; /* the exchange's; NULL: nothing is recorded */
+    bool follows;            /* other writes of the operation were sent before */
 
     /* what is being done about it */
     enum slu_job_step step;
@@ -172,9 +185,14 @@ struct slu_job {
     bool replacing;
     struct slu_value *successor; /* the new flow log, while the old one is removed */
     struct slu_str successor_id;
-    struct slu_note *note; /* on its way to the journal, or back */
     uint64_t step_began_us;
     uint64_t spans_us[JOB_STEP_COUNT];
+
+    /* the journal: fence.c */
+    struct slu_letter *letter;
+    struct slu_journal_reply *told;
+    uint64_t noted_us;
+    struct slu_str fingerprint; /* of the native write under way */
 
     /* attempts: attempt.c, find.c */
     bool unknown;      /* it may have taken effect, and looking for it could not decide */
@@ -275,6 +293,18 @@ enum slu_job_step slu_attempt_pause(struct slu_job *job);
 enum slu_job_step slu_attempt_again(struct slu_job *job);
 void slu_attempt_leave(struct slu_job *job);
 
+/* fence.c: a native write leaves only while its operation is ours */
+
+enum slu_job_step slu_fence(struct slu_job *job); /* the step FENCE */
+void slu_fence_leave(struct slu_job *job);
+/* Sets the native request's fingerprint: of what is sent, before it is signed; none on no memory.
+ */
+void slu_fence_print(struct slu_job *job);
+/* The idempotency token that a native request for this operation carries, or none. */
+struct slu_str slu_fence_token(const struct slu_job *job, enum slu_operation operation);
+/* For the record: the write leaves now. */
+void slu_fence_sending(struct slu_job *job);
+
 /* find.c */
 
 bool slu_find_possible(const struct slu_job *job);
@@ -289,12 +319,6 @@ enum slu_job_step slu_find_wait(struct slu_job *job, enum slu_operation operatio
 /* Is it on its way to be deleted? */
 bool slu_find_is_going(const struct slu_value *flow_log);
 void slu_find_leave(struct slu_job *job);
-
-/* note.c: what was made is in the journal before the next act */
-enum slu_job_step slu_note(struct slu_job *job);
-void slu_note_leave(struct slu_job *job);
-/* What the record's parts say was made on this target; none: nothing was noted. */
-struct slu_str slu_note_made(const struct slu_value *parts, struct slu_str target);
 
 /*
  * resume.c: a write that was under way when the gateway ended. It is `unknown` what it did until a

@@ -245,6 +245,7 @@ static const char *const one_operation[][3] = {
     {"flow_log_id", "string", "Of the flow log, as soon as it is known"},
     {"progress", "object", "While it is running: done, of (how many parts)"},
     {"parts", "array", "For each target, told anew when one of several has ended and, of a long write, now and then"},
+    {"attempts", "integer", "Native writes sent; while it is running one more, perhaps"},
     {"created_at", "string", "When the write came"},
     {"updated_at", "string", "When something was last learned of it"},
     {"http_status", "integer", "Of the answer; absent while it is running"},

@@ -245,6 +245,7 @@ struct slu_value *slu_operation_document(struct slu_arena *arena, const struct s
     put_targets(arena, document, record->targets);
     if (record->flow_log_id.n)
         put_text(arena, document, SLU_STR("flow_log_id"), record->flow_log_id);
+    slu_value_put(document, SLU_STR("attempts"), slu_value_int(arena, record->attempts));
     put_time(arena, document, SLU_STR("created_at"), record->created_ms);
     put_time(arena, document, SLU_STR("updated_at"), record->updated_ms);
     put_parts(arena, document, record);

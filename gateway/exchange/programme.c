@@ -10,7 +10,7 @@
 #include "codec/merge.h"
 #include "model/flow_log.h"
 
-enum prepared { RUN, NOTE, SKIP, REFUSED };
+enum prepared { RUN, SKIP, REFUSED };
 
 struct phase {
     enum prepared (*prepare)(struct slu_job *job);
@@ -321,12 +321,6 @@ static enum prepared make_successor(struct slu_job *job)
     return act(job, SLU_OP_CREATE, job->switch_off ? without(job, asked, "enabled") : asked);
 }
 
-/* Once the old flow log is gone, nothing on the cloud says that the new one stands for it. */
-static enum prepared note_successor(struct slu_job *job)
-{
-    return job->replacing && job->recorded && !job->noted ? NOTE : SKIP;
-}
-
 static enum prepared remove_predecessor(struct slu_job *job)
 {
     if (!job->replacing)
@@ -370,10 +364,13 @@ static const struct phase getting[] = {{look, false}, {NULL, false}};
 static const struct phase listing[] = {{next_page, true}, {NULL, false}};
 static const struct phase deleting[] = {
     {look_before_delete, false}, {remove_it, false}, {NULL, false}};
-static const struct phase changing[] = {{look_before_change, false}, {change, false},
-                                        {switch_it, false},          {make_successor, false},
-                                        {switch_new_off, false},     {note_successor, false},
-                                        {remove_predecessor, false}, {NULL, false}};
+static const struct phase changing[] = {{look_before_change, false},
+                                        {change, false},
+                                        {switch_it, false},
+                                        {make_successor, false},
+                                        {switch_new_off, false},
+                                        {remove_predecessor, false},
+                                        {NULL, false}};
 
 static const struct phase *const programmes[] = {
     [SLU_OP_CREATE] = creating, [SLU_OP_GET] = getting,     [SLU_OP_LIST] = listing,
@@ -416,8 +413,6 @@ enum slu_job_step slu_programme_next(struct slu_job *job)
             job->phase++;
         if (prepared == SKIP)
             continue;
-        if (prepared == NOTE)
-            return JOB_NOTE;
         begin_act(job);
         if (job->resumes && job->asking == SLU_OP_CREATE)
             return slu_resume_create(job);

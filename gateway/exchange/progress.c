@@ -49,12 +49,6 @@ static struct slu_part part_of(const struct slu_exchange *x, size_t i)
     return (struct slu_part){x->job->target->name, slu_job_state(x->job), {x->job, NULL}};
 }
 
-/* What was made in place of the flow log that is replaced, while that one may still be there. */
-static struct slu_str made_by(const struct slu_job *job)
-{
-    return job->successor_id.p ? job->successor_id : job->step == JOB_NOTE ? job->id : SLU_STR_NONE;
-}
-
 static void put_part(struct slu_arena *arena, struct slu_value *list, const struct slu_part *part)
 {
     struct slu_value *document = slu_add_object(arena, list);
@@ -74,22 +68,27 @@ static void put_part(struct slu_arena *arena, struct slu_value *list, const stru
         return;
     if (first->id.p)
         slu_put_str(arena, document, "flow_log_id", first->id);
-    if (made_by(first).p)
-        slu_put_str(arena, document, "made", made_by(first));
+    if (first->successor_id.p) /* in place of one that may still be there */
+        slu_put_str(arena, document, "made", first->successor_id);
     if (attempts || !first->resumes) /* those before a crash are not counted here */
         slu_put_int(arena, document, "attempts", attempts);
 }
 
-struct slu_str slu_progress_part(const struct slu_job *job)
+struct slu_str slu_progress_made(const struct slu_value *parts, struct slu_str target)
 {
-    struct slu_value *list = slu_value_new(job->arena, SLU_ARRAY);
-    const struct slu_part part = {job->target->name, slu_job_state(job), {job, NULL}};
+    if (slu_value_is(parts, SLU_ARRAY))
+        slu_value_each (part, parts) {
+            const struct slu_value *name = slu_value_member(part, "target");
+            const struct slu_value *made = slu_value_member(part, "made");
 
-    put_part(job->arena, list, &part);
-    return slu_record_text(job->arena, list);
+            if (slu_value_is(name, SLU_STRING) && slu_str_eq(name->text, target) &&
+                slu_value_is(made, SLU_STRING))
+                return made->text;
+        }
+    return SLU_STR_NONE;
 }
 
-struct slu_str slu_progress_parts(struct slu_exchange *x, enum slu_record_state state)
+static struct slu_str parts(struct slu_exchange *x, enum slu_record_state state)
 {
     struct slu_value *list = slu_value_new(x->arena, SLU_ARRAY);
     size_t count = count_parts(x);
@@ -104,13 +103,15 @@ struct slu_str slu_progress_parts(struct slu_exchange *x, enum slu_record_state 
     return count ? slu_record_text(x->arena, list) : SLU_STR_NONE;
 }
 
-struct slu_str slu_progress_upstream(struct slu_exchange *x)
+/* With those of a life before a crash. */
+static struct slu_str upstream(struct slu_exchange *x)
 {
     struct slu_value *document = slu_value_new(x->arena, SLU_OBJECT);
 
     for (size_t i = 0; i < count_parts(x); i++) {
         struct slu_part part = part_of(x, i);
-        struct slu_value *ids = NULL;
+        const struct slu_value *before = slu_value_find(x->entry.upstream, part.target);
+        struct slu_value *ids = before ? slu_value_copy(x->arena, before) : NULL;
 
         for (size_t k = 0; k < SLU_COUNT(part.jobs) && part.jobs[k]; k++)
             for (size_t n = 0; n < part.jobs[k]->request_id_count; n++) {
@@ -125,13 +126,21 @@ struct slu_str slu_progress_upstream(struct slu_exchange *x)
                : SLU_STR_NONE;
 }
 
-int64_t slu_progress_attempts(const struct slu_exchange *x)
+struct slu_record slu_progress_record(struct slu_exchange *x, enum slu_record_state state)
 {
-    int64_t count = 0;
+    struct slu_record record = {.id = x->id,
+                                .attempts = x->entry.attempts,
+                                .updated_ms = slu_clock_real_ms(),
+                                .token = x->entry.token,
+                                .fingerprint = x->entry.fingerprint,
+                                .flow_log_id = x->job ? x->job->id : SLU_STR_NONE,
+                                .state = state,
+                                .parts = parts(x, state),
+                                .upstream = upstream(x)};
 
     for (size_t i = 0; i < x->job_count; i++)
-        count += x->jobs[i]->writes;
-    return count ? count : 1; /* as it was recorded at first */
+        record.attempts += x->jobs[i]->writes;
+    return record;
 }
 
 /* Notes */
@@ -139,17 +148,13 @@ int64_t slu_progress_attempts(const struct slu_exchange *x)
 /* One that is lost is made up for by the next one, or by the end. */
 static void note(struct slu_exchange *x)
 {
-    struct slu_record record = {.id = x->id,
-                                .attempts = slu_progress_attempts(x),
-                                .updated_ms = slu_clock_real_ms(),
-                                .flow_log_id = x->job ? x->job->id : SLU_STR_NONE,
-                                .parts = slu_progress_parts(x, SLU_RECORD_RUNNING),
-                                .upstream = slu_progress_upstream(x)};
+    struct slu_record record = slu_progress_record(x, SLU_RECORD_RUNNING);
     struct slu_fault fault = {0};
 
     if (!record.parts.p || slu_str_eq(record.parts, x->noted))
         return;
     x->noted = record.parts;
+    record.attempts += record.attempts == 0; /* the first one may leave at any time */
     if (!slu_journal_note(x->station->worker->gateway->journal, &record, slu_letter_unread, NULL,
                           &fault))
         slu_log(SLU_LOG_DEBUG, "journal", "how far operation %.*s is cannot be noted: %s",

@@ -146,9 +146,12 @@ static bool try_create(struct slu_exchange *x)
     trial->request_id = x->id;
     trial->dry_run = trial->trial = true;
     trial->canonical = job->canonical;
+    trial->token = job->token;
     trial->over = slu_job_ignore;
     slu_job_start(trial);
     slu_job_done(trial);
+    x->entry.token = slu_fence_token(trial, SLU_OP_CREATE);
+    x->entry.fingerprint = trial->fingerprint;
     if (trial->fault.kind != SLU_FAULT_NONE)
         slu_fault_set(&x->fault, trial->fault.kind, trial->fault.place, "%s", trial->fault.words);
     return trial->fault.kind == SLU_FAULT_NONE;
@@ -171,6 +174,9 @@ static enum slu_step begin(struct slu_exchange *x)
     if (x->door && !slu_record_native_key(x))
         return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
     record = slu_record_of(x);
+    record.token = x->entry.token;
+    record.fingerprint = x->entry.fingerprint;
+    x->entry.ours_us = slu_clock_mono_us();
     x->letter = letter_new(x, true);
     if (x->arena->failed || !x->letter || !set_patience(x, WAIT_MS))
         return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
@@ -425,16 +431,12 @@ static bool has_no_answer(const struct slu_exchange *x)
 
 static struct slu_record end_of(struct slu_exchange *x)
 {
-    struct slu_record record = {.id = x->id, .updated_ms = slu_clock_real_ms()};
+    struct slu_record record = slu_progress_record(x, state_of(x));
 
-    record.attempts = slu_progress_attempts(x);
-    record.state = state_of(x);
     record.flow_log_id = x->flow_log_id;
     record.status = x->response.status;
     record.headers = has_no_answer(x) ? SLU_STR("") : headers_text(x);
     record.body = x->response.body.p ? x->response.body : SLU_STR("");
-    record.parts = slu_progress_parts(x, record.state);
-    record.upstream = slu_progress_upstream(x);
     if (!record.parts.p && x->noted.p)
         record.parts = SLU_STR("[]"); /* no memory; but not what it was on the way */
     return record;
@@ -506,7 +508,7 @@ enum slu_step slu_record_end(struct slu_exchange *x)
 {
     struct slu_fault fault = {0};
 
-    if (!x->recorded)
+    if (!x->recorded || x->entry.lost)
         return STEP_CLOSE;
     if (is_cut_short(x) || slu_revisit_later(x)) {
         slu_record_leave(x);
@@ -524,6 +526,11 @@ enum slu_step slu_record_end(struct slu_exchange *x)
     if (x->told && x->told->outcome == SLU_JOURNAL_FAILED)
         slu_log(SLU_LOG_ERROR, "journal", "the end of operation %.*s is not recorded: %s",
                 SLU_FMT(x->id), x->told->fault.words);
+    if (x->told && x->told->outcome == SLU_JOURNAL_NONE)
+        slu_log(SLU_LOG_WARN, "journal",
+                "operation %.*s was taken over by another process meanwhile, whose word stands: "
+                "this one has answered %d",
+                SLU_FMT(x->id), x->response.status);
     slu_record_leave(x);
     return STEP_CLOSE;
 }

@@ -106,7 +106,7 @@ static bool add_job(struct slu_exchange *x, struct slu_str name, bool own,
     if (job->canonical)
         (void)slu_aliases_resolve(target, job->canonical, x->arena, job->mistakes);
     job->resumes = job->unknown = x->recovered;
-    job->successor_id = slu_note_made(read_back(x, record->parts), name);
+    job->successor_id = slu_progress_made(read_back(x, record->parts), name);
     job->noted = job->successor_id.p != NULL;
     slu_attempt_resume(job, age_ms(record));
     if (!own) {
@@ -126,6 +126,15 @@ static bool add_jobs(struct slu_exchange *x, const struct slu_record *record)
     return slu_several_take_up(x, rest, age_ms(record));
 }
 
+/* What was sent before the crash counts, and each further write is noted. */
+static void read_entry(struct slu_exchange *x, const struct slu_record *record)
+{
+    if (!x->recovered)
+        return;
+    x->entry.attempts = record->attempts;
+    x->entry.upstream = read_back(x, record->upstream);
+}
+
 /* False for want of memory. */
 static bool take_up(struct slu_exchange *x, const struct slu_record *record)
 {
@@ -137,6 +146,7 @@ static bool take_up(struct slu_exchange *x, const struct slu_record *record)
     x->caller = caller_of(x->station->catalog, record->caller);
     x->recorded = x->detached = true;
     x->key_is_request = slu_record_key_is_request(record);
+    read_entry(x, record);
     find_route(x, record->scope);
     if (!slu_operation_of(record->operation, &operation))
         operation = SLU_OP_CREATE;
@@ -203,6 +213,7 @@ bool slu_exchange_hand_on(struct slu_exchange *x)
     }
     if (other->job && x->job && x->job->if_match.p)
         other->job->if_match = slu_arena_str(other->arena, x->job->if_match);
+    other->entry.ours_us = x->entry.ours_us;
     x->handed_on = true;
     x->recorded = false; /* the other one settles it */
     slu_exchange_resume(other);

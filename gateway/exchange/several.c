@@ -309,6 +309,7 @@ static bool undo_all(struct slu_exchange *x)
         job->id = several->makes[i]->id;
         job->verify = true;
         job->caller_until_us = 0; /* what is half done has time of its own */
+        job->follows = true;
         any = true;
     }
     return any;

@@ -116,7 +116,8 @@ static void test_note_and_settle(void **state)
                                  .status = 201,
                                  .headers = SLU_STR("{\"location\":\"/x\"}"),
                                  .body = SLU_STR("{\"id\":\"fl\"}"),
-                                 .flow_log_id = SLU_STR("fl")};
+                                 .flow_log_id = SLU_STR("fl"),
+                                 .fingerprint = SLU_STR("f2")};
     DONE(SLU_JOURNAL_DONE, slu_journal_settle(journal, &record, false, CALL));
     DONE(SLU_JOURNAL_DONE, slu_journal_settle(journal, &record, false, CALL)); /* the same again */
     record.updated_ms = 3001;
@@ -124,7 +125,7 @@ static void test_note_and_settle(void **state)
     DONE(SLU_JOURNAL_NONE, slu_journal_note(journal, &record, CALL));
     reply = DO(SLU_JOURNAL_DONE, slu_journal_get(journal, record.id, SLU_STR_NONE, CALL));
     assert_str(reply->records->token, "t");
-    assert_str(reply->records->fingerprint, "f");
+    assert_str(reply->records->fingerprint, "f2");
     assert_str(reply->records->parts, "[{}]");
     assert_str(reply->records->upstream, "[\"r1\"]");
     assert_str(reply->records->flow_log_id, "fl");

@@ -133,6 +133,41 @@ static void test_taken_back(void **state)
     slu_journal_free(journal);
 }
 
+/* A lease that could not be renewed in time is not certain any more, and what was ours before the
+ * gap has to be asked for. */
+static void test_a_gap_in_the_lease(void **state)
+{
+    struct slu_journal *journal;
+    struct slu_journal_options options;
+    struct slu_fault fault = {.kind = SLU_FAULT_NONE};
+    uint64_t before_us, late_us;
+
+    (void)state;
+    trouble.break_verb = -1;
+    trouble.back_us = 0;
+    snprintf(place.store, sizeof(place.store), "%s/journal%d.db", place.dir, ++place.databases);
+    options = options_of(&place);
+    options.lease_ms = 600;
+    before_us = slu_clock_mono_us();
+    journal = slu_store_journal_new(&engine, &options, &fault);
+    assert_non_null(journal);
+    assert_true(becomes_writable(journal, true));
+    assert_false(slu_journal_holds(journal, before_us)); /* there was none yet */
+    before_us = slu_clock_mono_us();
+    for (int i = 0; i < 120; i++) { /* over two leases, renewed in time */
+        assert_true(slu_journal_holds(journal, before_us));
+        usleep(10000);
+    }
+    expect_trouble(SLU_STORE_RENEW, 1500);
+    assert_true(becomes_writable(journal, false));
+    for (int i = 0; slu_journal_holds(journal, before_us); i++, usleep(10000))
+        assert_true(i < 45); /* a third is left by then */
+    assert_false(becomes_writable(journal, true) && slu_journal_holds(journal, before_us));
+    late_us = slu_clock_mono_us();
+    assert_true(slu_journal_holds(journal, late_us));
+    slu_journal_free(journal);
+}
+
 static void test_claim_failed(void **state)
 {
     struct slu_journal *journal = fresh();
@@ -169,9 +204,8 @@ static void test_claim_failed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_soon_back),
-        cmocka_unit_test(test_begin_failed),
-        cmocka_unit_test(test_taken_back),
+        cmocka_unit_test(test_soon_back),    cmocka_unit_test(test_begin_failed),
+        cmocka_unit_test(test_taken_back),   cmocka_unit_test(test_a_gap_in_the_lease),
         cmocka_unit_test(test_claim_failed),
     };
     int failed;

@@ -237,6 +237,27 @@ static pid_t start(void (*body)(const struct slu_journal_options *, int),
     return pid;
 }
 
+/* A holder is an operation, which another process may have claimed meanwhile. */
+static void test_two_lock(void **state)
+{
+    struct place *place = *state;
+    struct slu_journal *one, *two;
+    struct slu_str name = SLU_STR("net fl-1"), holder = SLU_STR("a");
+
+    postgres_database(place);
+    one = journal_open(place);
+    two = journal_open(place);
+    assert_true(slu_journal_is_shared(one));
+    DONE(SLU_JOURNAL_DONE, slu_journal_lock(one, name, holder, 60000, CALL));
+    DONE(SLU_JOURNAL_NONE, slu_journal_lock(two, name, holder, 60000, CALL));
+    DONE(SLU_JOURNAL_NONE, slu_journal_unlock(two, name, holder, CALL));
+    DONE(SLU_JOURNAL_DONE, slu_journal_lock(one, name, holder, 60000, CALL));
+    slu_journal_free(one); /* its lease is given back */
+    DONE(SLU_JOURNAL_DONE, slu_journal_lock(two, name, holder, 60000, CALL));
+    DONE(SLU_JOURNAL_DONE, slu_journal_unlock(two, name, holder, CALL));
+    slu_journal_free(two);
+}
+
 static void test_two_claim(void **state)
 {
     struct place *place = *state;
@@ -384,6 +405,7 @@ int main(void)
         cmocka_unit_test(test_server_killed), cmocka_unit_test(test_server_down_at_start),
         cmocka_unit_test(test_server_stalls), cmocka_unit_test(test_two_claim),
         cmocka_unit_test(test_rivals),        cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_two_lock),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

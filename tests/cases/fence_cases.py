@@ -1,0 +1,327 @@
+"""Whose an operation is while it is under way: a write that another replica has taken over is not
+sent, what is recorded of each native write, and writes that must not overlap between replicas."""
+import contextlib
+import os
+import pathlib
+import shutil
+import socket
+import sqlite3
+import tempfile
+import threading
+import time
+import types
+import uuid
+
+from bodies import but, problem
+from cloud import Cloud
+from gateway import CLOUD_KEYS, Gateway, target
+from postgresql import Postgresql
+
+MEMCHECK = False
+NO_BREAKER = {"breaker": {"failure_percent": 0}}
+
+
+class Wire:
+    """A socket before PostgreSQL's that can be cut."""
+
+    def __init__(self, server):
+        self.folder = tempfile.mkdtemp(prefix="sluice-wire-")
+        self.server, self.whole, self.ends = server, True, []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(f"{self.folder}/.s.PGSQL.5432")
+        self.listener.listen(16)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def string(self):
+        return self.server.string().replace(self.server.folder, self.folder)
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            if not self.whole:
+                near.close()
+                continue
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(f"{self.server.folder}/.s.PGSQL.5432")
+            self.ends += [near, far]
+            for pair in ((near, far), (far, near)):
+                threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
+
+    def _pass_on(self, source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        self._end(source, sink)
+
+    @staticmethod
+    def _end(*sockets):
+        for sock in sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def cut(self):
+        self.whole = False
+        self._end(*self.ends)
+
+    def done(self):
+        self.cut()
+        self._end(self.listener)
+        self.listener.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def world(binary):
+    with contextlib.ExitStack() as stack:
+        cloud, server = Cloud(CLOUD_KEYS), Postgresql("fence-password-70c2")
+        stack.callback(cloud.stop)
+        stack.callback(server.done)
+        wire = Wire(server)
+        stack.callback(wire.done)
+        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="sluice-fence-"))
+        times = {"timeout_ms": 15000, "total_timeout_ms": 30000, **NO_BREAKER}
+        targets = {"net": target("otc-vpc", cloud.url, **times),
+                   "net2": target("otc-vpc", cloud.url, **times),
+                   "router": target("otc-er", cloud.url, **times),
+                   "memory": {"dialect": "memory", "settle_ms": 0}}
+        stores = {"solo": {"sqlite": f"{home}/journal.db"}, "far": {"postgresql": wire.string()},
+                  "near": {"postgresql": server.string()}}
+        gateways = {}
+        for name, store in stores.items():
+            gateways[name] = Gateway(binary, targets, store=store)
+            stack.callback(gateways[name].done)
+        for gateway in gateways.values():
+            comes_true(lambda g=gateway: g.admin("/readyz").status == 200, "ready")
+        yield types.SimpleNamespace(binary=binary, cloud=cloud, server=server, wire=wire,
+                                    targets=targets, file=stores["solo"]["sqlite"], **gateways)
+        for gateway in gateways.values():
+            assert not gateway.secrets_seen(), gateway.secrets_seen()
+
+
+def comes_true(question, what, seconds=30):
+    end = time.monotonic() + seconds
+    while not question():
+        assert time.monotonic() < end, f"never: {what}"
+        time.sleep(0.05)
+
+
+def key():
+    return {"Idempotency-Key": f'"{uuid.uuid4()}"'}
+
+
+def fresh(base="net", **changes):
+    return but(base, resource_id=str(uuid.uuid4()), **changes)
+
+
+def meanwhile(function):
+    """Runs it in a thread; `answer()` waits for what it came to."""
+    came = []
+
+    def run():
+        try:
+            came.append(function())
+        except OSError as error:
+            came.append(error)
+    thread = threading.Thread(target=run)
+    thread.start()
+
+    def answer():
+        thread.join()
+        return came[0]
+    return answer
+
+
+def throttled(link, seconds):
+    link.reply(429, {"error_code": "APIGW.0308", "error_msg": "slow down"},
+               [("Retry-After", str(seconds)), ("X-Request-Id", f"throttled-{seconds}")])
+
+
+def behaves(world, link, request):
+    status, headers, body = world.cloud.systems.answer(request)
+    if status == 204:
+        link.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+    else:
+        link.reply(status, body, headers)
+
+
+def throttles(world, times, seconds):
+    """The first writes are refused as too many; what follows is done."""
+    left = [times]
+
+    def fault(link, request):
+        if request.method == "POST" and left[0]:
+            left[0] -= 1
+            throttled(link, seconds)
+        else:
+            behaves(world, link, request)
+    world.cloud.fault = fault
+
+
+def stored(world, answer):
+    """The operation's row in the SQLite journal."""
+    where = answer.headers["operation-location"].rsplit("/", 1)[1]
+    with contextlib.closing(sqlite3.connect(world.file)) as db:
+        db.row_factory = sqlite3.Row
+        return dict(db.execute("SELECT * FROM operations WHERE id = ?", (where,)).fetchone())
+
+
+def of_resource(world, body):
+    return [log for log in world.cloud.systems.networks.values()
+            if log["resource_id"] == body["resource_id"]]
+
+
+# ----------------------------------------------------------------------------------- the fence
+
+def take_away(world):
+    """As if another process had claimed all that runs."""
+    with contextlib.closing(sqlite3.connect(world.file, timeout=5)) as db, db:
+        return db.execute("UPDATE operations SET owner = 'another' WHERE state = 'running'").rowcount
+
+
+def case_a_repetition_of_what_is_not_ours(world):
+    world.cloud.clear()
+    throttles(world, 1, 1)
+    body = fresh()
+    answer = meanwhile(lambda: world.solo.create("net", body, headers=key()))
+    comes_true(world.cloud.writes, "the first attempt")
+    comes_true(lambda: take_away(world) == 1, "taken over")
+    told = problem(answer(), 503, "unavailable")
+    assert "another" in told["detail"] and told["retryable"] is True, told
+    assert answer().headers["retry-after"], repr(answer())
+    assert len(world.cloud.writes()) == 1 and not of_resource(world, body)
+    row = stored(world, answer())
+    assert row["state"] == "running" and row["owner"] == "another", row  # it is the other's to end
+
+
+def case_a_further_act_of_what_is_not_ours(world):
+    world.cloud.clear()
+    log = world.solo.create("net", fresh()).headers["location"]
+    world.cloud.clear()
+
+    def fault(link, request):
+        if request.method == "POST":
+            take_away(world)
+        behaves(world, link, request)
+    world.cloud.fault = fault
+    answer = world.solo.call("PATCH", log + "?replace=true", {"traffic_type": "all"}, headers=key())
+    told = problem(answer, 503, "unavailable")
+    assert "was made" in told["detail"] and told["retryable"] is False, told
+    methods = [request.method for request in world.cloud.requests]
+    assert methods.count("POST") == 1 and "DELETE" not in methods, methods
+
+
+def case_undoing_what_is_not_ours(world):
+    world.cloud.clear()
+    def fault(link, request):
+        if request.method == "POST" and len(world.cloud.writes()) > 1:
+            take_away(world)
+            link.reply(409, {"code": "VPC.3004", "message": "It is there already."})
+        else:
+            behaves(world, link, request)
+    world.cloud.fault = fault
+    request = {**fresh(), "targets": ["net", "net2"], "policy": "all"}
+    answer = world.solo.call("POST", "/v1/flow-logs", request, headers=key())
+    assert answer.status == 207, repr(answer)
+    outcomes = [result["outcome"] for result in answer.json()["results"]]
+    assert sorted(outcomes) == ["failed", "undo_failed"], answer.json()
+    assert not [r for r in world.cloud.requests if r.method == "DELETE"], world.cloud.requests
+
+
+def case_the_lease_is_lost(world):
+    """`far` is cut off from PostgreSQL while its writes wait; `near` takes them over."""
+    world.cloud.clear()
+    old = world.near.create("net", fresh())
+    path = old.headers["location"] + "?replace=true"
+    once, change, body = key(), key(), fresh()
+    hold, slow = [True], [True]
+
+    def fault(link, request):
+        if request.method == "POST" and request.json()["flow_log"]["resource_id"] == \
+                body["resource_id"] and hold:
+            hold.clear()
+            throttled(link, 14)
+        elif request.method == "GET" and request.path.endswith(old.json()["id"]) and slow:
+            slow.clear()
+            time.sleep(9)  # the look before the change
+            behaves(world, link, request)
+        else:
+            behaves(world, link, request)
+    world.cloud.fault = fault
+    creates = meanwhile(lambda: world.far.create("net", body, headers=once, timeout=60))
+    changes = meanwhile(lambda: world.far.call("PATCH", path, {"traffic_type": "all"},
+                                               headers=change, timeout=60))
+    comes_true(lambda: not hold and not slow, "both are under way")
+    world.wire.cut()
+    for repeat, good in ((lambda: world.near.create("net", body, headers=once), 201),
+                         (lambda: world.near.call("PATCH", path, {"traffic_type": "all"},
+                                                  headers=change), 200)):
+        comes_true(lambda r=repeat, g=good: r().status == g, "done by the other", 40)
+    told = problem(creates(), 503, "unavailable")
+    assert told["retryable"] is True, told
+    told = problem(changes(), 503, "unavailable")
+    assert told["retryable"] is True and "not sent" in told["detail"], told
+    assert len(of_resource(world, body)) == 1, of_resource(world, body)
+    assert [log["traffic_type"] for log in of_resource(world, old.json())] == ["all"]
+
+
+# ------------------------------------------------------------------------ what is recorded of it
+
+def case_attempts_are_recorded(world):
+    world.cloud.clear()
+    throttles(world, 2, 1)
+    answer = world.solo.create("net", fresh(), headers=key())
+    assert answer.status == 201 and len(world.cloud.writes()) == 3, repr(answer)
+    row = stored(world, answer)
+    assert row["attempts"] == 3 and row["flow_log_id"] == answer.json()["id"], row
+    assert len(row["fingerprint"]) == 64 and row["token"] is None, row
+    seen = world.solo.call("GET", answer.headers["operation-location"]).json()
+    assert seen["attempts"] == 3, seen
+    (part,) = seen["parts"]
+    ids = part["upstream_request_ids"]
+    assert part["attempts"] == 3 and ids[:2] == ["throttled-1"] * 2, seen
+    assert len(ids) == 3 and ids[2].startswith("req-"), seen
+
+
+def case_what_is_noted_before_it_is_sent(world):
+    world.cloud.clear()
+    throttles(world, 1, 1)
+    running = []
+
+    def look(link, request):
+        if request.method == "POST" and running is not None:
+            with contextlib.closing(sqlite3.connect(world.file)) as db:
+                db.row_factory = sqlite3.Row
+                running.append(dict(db.execute("SELECT * FROM operations WHERE state = 'running'")
+                                    .fetchone()))
+        if len(running) == 1:
+            throttled(link, 1)
+        else:
+            behaves(world, link, request)
+    world.cloud.fault = look
+    answer = world.solo.create("router", fresh("router"))
+    assert answer.status == 201, repr(answer)
+    assert [row["attempts"] for row in running] == [1, 2], running
+    end = stored(world, answer)
+    for row in running:  # a create is known before it is recorded
+        assert row["fingerprint"] == end["fingerprint"] and row["token"] == end["token"], (row, end)
+    assert end["token"] == world.cloud.writes()[0].headers["x-client-token"], end
+    assert running[1]["upstream"] and "throttled-1" in running[1]["upstream"], running[1]
+
+
+def case_acts_are_counted(world):
+    world.cloud.clear()
+    log = world.solo.create("net", fresh()).headers["location"]
+    answer = world.solo.call("PATCH", log + "?replace=true", {"traffic_type": "all"})
+    assert answer.status == 200 and stored(world, answer)["attempts"] == 2, repr(answer)
+    answer = world.solo.call("PATCH", answer.headers["location"] if "location" in answer.headers
+                             else log.rsplit("/", 1)[0] + "/" + answer.json()["id"], {})
+    assert answer.status == 200 and stored(world, answer)["attempts"] == 0, repr(answer)
+    gone = log.rsplit("/", 1)[0] + "/" + str(uuid.uuid4())
+    refused = world.solo.call("DELETE", gone, headers={"If-Match": '"no"'})
+    assert refused.status == 404 and stored(world, refused)["attempts"] == 0, repr(refused)
+    request = {**fresh(), "targets": ["net", "memory"]}
+    several = world.solo.call("POST", "/v1/flow-logs", request)
+    assert several.status == 201 and stored(world, several)["attempts"] == 2, repr(several)
