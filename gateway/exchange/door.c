@@ -11,11 +11,10 @@
 #include "exchange/exchange_internal.h"
 
 #include "base/clock.h"
-#include "codec/digest.h"
 #include "codec/json.h"
 #include "codec/text.h"
 
-enum { PATIENCE_MS = 30000, TOKEN_BYTES = SLU_SHA256_SIZE, RESERVE_BYTES = 16384 };
+enum { PATIENCE_MS = 30000, RESERVE_BYTES = 16384 };
 
 static enum slu_step refuse(struct slu_exchange *x, enum slu_fault_kind kind, const char *word,
                             const char *words)
@@ -184,23 +183,12 @@ static bool complete_switch(struct slu_exchange *x)
  * well choose the same. False on no memory. */
 static bool pass_token(struct slu_exchange *x, struct slu_job *job)
 {
-    struct slu_str token = slu_vars_get(&x->match->vars, SLU_STR("token")), bound;
-    unsigned char digest[SLU_SHA256_SIZE];
-    const struct slu_idempotency *place =
-        x->target->memory ? NULL : slu_table_token(x->target->table, x->operation);
-    size_t n = 2 * TOKEN_BYTES;
-    char *text;
+    struct slu_str token = slu_vars_get(&x->match->vars, SLU_STR("token"));
 
-    if (!token.n || !place)
-        return true;
-    bound = slu_arena_printf(x->arena, "%.*s\n%.*s\n%.*s", SLU_FMT(x->caller->name),
-                             SLU_FMT(slu_table_dialect(x->door->table)), SLU_FMT(token));
-    text = slu_arena_get(x->arena, n);
-    if (!bound.p || !text || !slu_sha256(bound, digest))
-        return false;
-    slu_hex_write(text, digest, sizeof(digest));
-    job->token = (struct slu_str){text, n < place->most ? n : place->most};
-    return true;
+    return !token.n ||
+           slu_fence_bind_token(
+               job, slu_arena_printf(x->arena, "%.*s\n%.*s\n%.*s", SLU_FMT(x->caller->name),
+                                     SLU_FMT(slu_table_dialect(x->door->table)), SLU_FMT(token)));
 }
 
 static void play_time(struct slu_exchange *x, struct slu_job *job)

@@ -309,6 +309,8 @@ void slu_exchange_start(struct slu_exchange *x, struct slu_job *job)
     x->entry.x = x;
     if (x->recorded)
         job->entry = &x->entry;
+    if (x->recorded && !slu_record_token(x, job))
+        job->arena->failed = true; /* it ends with its first act */
     slu_job_start(job);
 }
 

@@ -374,6 +374,10 @@ bool slu_record_replay(struct slu_exchange *x);
 bool slu_record_is_undecided(const struct slu_exchange *x);
 /* As it is when it begins; texts are the exchange's. */
 struct slu_record slu_record_of(struct slu_exchange *x);
+/* The cloud's idempotency token of the job, where the caller gave a key: the same on every replica
+ * and after a restart, also when the key is free again. What undoes is not given one, since a cloud
+ * that remembers a token would tell again what is gone. False on no memory. */
+SLU_NODISCARD bool slu_record_token(struct slu_exchange *x, struct slu_job *job);
 /* For questions to the journal: the letter to hand over, or NULL with the fault set; and when the
  * journal did not take it. The step RECORD waits for the answer. */
 struct slu_letter *slu_record_ask(struct slu_exchange *x);
@@ -415,6 +419,7 @@ size_t slu_several_count(const struct slu_exchange *x);
 struct slu_part slu_several_part(const struct slu_exchange *x, size_t i);
 /* Each target's end without the flow log. */
 struct slu_value *slu_several_ends(struct slu_exchange *x);
+bool slu_several_undoes(const struct slu_exchange *x);     /* what was made, when another fails */
 enum slu_step slu_operations_told(struct slu_exchange *x); /* operations.c */
 void slu_record_leave(struct slu_exchange *x);
 

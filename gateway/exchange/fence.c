@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "codec/digest.h"
+#include "codec/text.h"
 
 enum { WAIT_MS = 5000 }; /* for a journal that stands still; its own patience is shorter */
 
@@ -35,6 +36,24 @@ struct slu_str slu_fence_token(const struct slu_job *job, enum slu_operation ope
     if (job->target->memory || !slu_table_token(job->target->table, operation))
         return SLU_STR_NONE;
     return job->token.n ? job->token : job->request_id;
+}
+
+bool slu_fence_bind_token(struct slu_job *job, struct slu_str text)
+{
+    const struct slu_table *table = job->target->table;
+    const struct slu_idempotency *place = NULL;
+    unsigned char digest[SLU_SHA256_SIZE];
+    char *hex = slu_arena_get(job->arena, SLU_SHA256_HEX);
+
+    if (!hex || !text.p || !slu_sha256(text, digest))
+        return false;
+    if (!job->target->memory && !(place = slu_table_token(table, job->operation)))
+        place = slu_table_token(table, SLU_OP_CREATE); /* of a replacement */
+    if (!place)
+        return true;
+    slu_hex_write(hex, digest, sizeof(digest));
+    job->token = (struct slu_str){hex, SLU_SHA256_HEX < place->most ? SLU_SHA256_HEX : place->most};
+    return true;
 }
 
 void slu_fence_sending(struct slu_job *job)

@@ -302,6 +302,9 @@ void slu_fence_leave(struct slu_job *job);
 void slu_fence_print(struct slu_job *job);
 /* The idempotency token that a native request for this operation carries, or none. */
 struct slu_str slu_fence_token(const struct slu_job *job, enum slu_operation operation);
+/* Sets job->token to a digest of the text, as long as the target takes it; not where it takes none.
+ * False on no memory. */
+SLU_NODISCARD bool slu_fence_bind_token(struct slu_job *job, struct slu_str text);
 /* For the record: the write leaves now. */
 void slu_fence_sending(struct slu_job *job);
 

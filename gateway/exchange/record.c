@@ -131,6 +131,17 @@ struct slu_record slu_record_of(struct slu_exchange *x)
     };
 }
 
+bool slu_record_token(struct slu_exchange *x, struct slu_job *job)
+{
+    if (!x->key.n || x->key_is_request || !x->caller || job->token.n ||
+        (x->several && slu_several_undoes(x)))
+        return true;
+    return slu_fence_bind_token(
+        job, slu_arena_printf(x->arena, "%.*s\n%.*s\n%.*s\n%.*s\n%.*s", SLU_FMT(x->caller->name),
+                              SLU_FMT(scope_of(x)), SLU_FMT(x->key), SLU_FMT(x->digest),
+                              SLU_FMT(job->target->name)));
+}
+
 /* Whether the flow log can be sent at all: what is not valid is not recorded. */
 static bool try_create(struct slu_exchange *x)
 {
@@ -169,10 +180,10 @@ static enum slu_step begin(struct slu_exchange *x)
     struct slu_record record;
     struct slu_fault why = {0};
 
+    if ((x->door && !slu_record_native_key(x)) || (x->job && !slu_record_token(x, x->job)))
+        return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
     if (!try_create(x))
         return slu_exchange_fail(x, SLU_FAULT_INTERNAL, "", "the flow log cannot be sent");
-    if (x->door && !slu_record_native_key(x))
-        return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
     record = slu_record_of(x);
     record.token = x->entry.token;
     record.fingerprint = x->entry.fingerprint;

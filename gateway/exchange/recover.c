@@ -146,6 +146,8 @@ static bool take_up(struct slu_exchange *x, const struct slu_record *record)
     x->caller = caller_of(x->station->catalog, record->caller);
     x->recorded = x->detached = true;
     x->key_is_request = slu_record_key_is_request(record);
+    x->key = record->key.n ? slu_arena_str(x->arena, record->key) : SLU_STR_NONE;
+    x->digest = slu_arena_str(x->arena, record->digest);
     read_entry(x, record);
     find_route(x, record->scope);
     if (!slu_operation_of(record->operation, &operation))

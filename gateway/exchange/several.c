@@ -236,6 +236,11 @@ bool slu_several_unseen(const struct slu_exchange *x)
     return false;
 }
 
+bool slu_several_undoes(const struct slu_exchange *x)
+{
+    return x->several->all;
+}
+
 static enum slu_operation undo_of(const struct slu_target *target)
 {
     struct slu_str never;

@@ -86,6 +86,7 @@ def world(binary):
         targets = {"net": target("otc-vpc", cloud.url, **times),
                    "net2": target("otc-vpc", cloud.url, **times),
                    "router": target("otc-er", cloud.url, **times),
+                   "router2": target("otc-er", cloud.url, **times),
                    "memory": {"dialect": "memory", "settle_ms": 0}}
         stores = {"solo": {"sqlite": f"{home}/journal.db"}, "far": {"postgresql": wire.string()},
                   "near": {"postgresql": server.string()}}
@@ -325,3 +326,81 @@ def case_acts_are_counted(world):
     request = {**fresh(), "targets": ["net", "memory"]}
     several = world.solo.call("POST", "/v1/flow-logs", request)
     assert several.status == 201 and stored(world, several)["attempts"] == 2, repr(several)
+
+
+# ------------------------------------------------------------------------------ the cloud's token
+
+def case_a_token_is_the_keys(world):
+    world.cloud.clear()
+    throttles(world, 1 << 30, 60)
+    headers, body = key(), fresh("router")
+
+    def token(gateway, headers=headers, body=body, **more):
+        answer = gateway.create("router", body, headers=headers, **more)
+        assert problem(answer, 429)["retryable"] is True, answer
+        return world.cloud.writes()[-1].headers["x-client-token"]
+    first = token(world.near)
+    assert len(first) == 64 and token(world.near) == first  # the key is free again, not its token
+    assert token(world.solo) == first  # another replica
+    world.solo.restart(kill=True)
+    comes_true(lambda: world.solo.admin("/readyz").status == 200, "ready")
+    assert token(world.solo) == first
+    mended, other = token(world.solo, body={**body, "name": "mended"}), token(world.solo, key())
+    assert len({first, mended, other}) == 3, (first, mended, other)
+    world.cloud.fault = None
+    answer = world.near.create("router", body, headers={**headers, "Prefer": "respond-async"})
+    assert answer.status == 202, repr(answer)
+    comes_true(lambda: world.near.call("GET", answer.headers["location"]).json()["status"]
+               == "succeeded", "made")
+    assert world.cloud.writes()[-1].headers["x-client-token"] == first
+    free = world.near.create("router", fresh("router"))
+    where = free.headers["operation-location"].rsplit("/", 1)[1]
+    assert free.status == 201 and world.cloud.writes()[-1].headers["x-client-token"] == where
+
+
+def case_tokens_of_several(world):
+    world.cloud.clear()
+    throttles(world, 1 << 30, 60)
+    headers = key()
+    for policy in ("best_effort", "all"):
+        request = {**fresh("router"), "targets": ["router", "router2"], "policy": policy}
+        tokens = []
+        for _ in range(2):
+            world.cloud.requests.clear()
+            answer = world.solo.call("POST", "/v1/flow-logs", request, headers=headers)
+            assert answer.status == 207, repr(answer)
+            tokens.append(sorted(r.headers["x-client-token"] for r in world.cloud.writes()))
+        if policy == "best_effort":
+            assert tokens[0] == tokens[1] and tokens[0][0] != tokens[0][1], tokens
+        else:  # what was undone must not be told again by a cloud that remembers the token
+            assert not set(tokens[0]) & set(tokens[1]), tokens
+        headers = key()
+
+
+def case_a_late_create_is_not_made_twice(world):
+    """A cloud that takes a create up after it has lost the connection, and knows its tokens."""
+    world.cloud.clear()
+    known, late = {}, [True]
+
+    def fault(link, request):
+        if request.method != "POST":
+            behaves(world, link, request)
+        elif late:
+            late.clear()
+            known[request.headers["x-client-token"]] = request
+            throttled(link, 60)
+        else:
+            name = request.headers["x-client-token"]
+            if not isinstance(known.get(name), tuple):
+                known[name] = world.cloud.systems.answer(known.get(name, request))
+            status, fields, text = known[name]
+            link.reply(status, text, fields)
+    world.cloud.fault = fault
+    headers, body = key(), fresh("router")
+    problem(world.solo.create("router", body, headers=headers), 429)
+    (token,) = known
+    known[token] = world.cloud.systems.answer(known[token])  # now it has taken effect
+    answer = world.solo.create("router", body, headers=headers)
+    assert answer.status == 201, repr(answer)
+    assert [log["id"] for log in world.cloud.systems.routers.values()
+            if log["resource_id"] == body["resource_id"]] == [answer.json()["id"]]
