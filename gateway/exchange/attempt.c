@@ -17,7 +17,7 @@ static struct slu_guard *guard_of(const struct slu_job *job)
 }
 
 /* 32 bits: mrand48(3) draws from all of them. */
-static uint32_t random_word(const struct slu_job *job)
+uint32_t slu_attempt_random(const struct slu_job *job)
 {
     long word = 0;
 
@@ -161,7 +161,7 @@ static void give_back(struct slu_job *job, enum slu_breaker_end end)
     }
     if (job->passed)
         slu_breaker_tell(guard->breaker, job->pass, end, job->result.total_us, slu_job_now_us(job),
-                         random_word(job));
+                         slu_attempt_random(job));
     job->passed = job->admitting = false;
 }
 
@@ -316,8 +316,8 @@ enum slu_job_step slu_attempt_failed(struct slu_job *job)
     if (job->left && !job->acted && !attempt.writes)
         return JOB_OVER;
     attempt.clock_corrected = clock_is_corrected(job);
-    verdict =
-        slu_retry_decide(&attempt, guard_of(job)->retries, slu_job_now_us(job), random_word(job));
+    verdict = slu_retry_decide(&attempt, guard_of(job)->retries, slu_job_now_us(job),
+                               slu_attempt_random(job));
     job->perhaps |= verdict.perhaps || verdict.act == SLU_RETRY_LOOK;
     job->unsure |= job->perhaps;
     job->acted |= job->perhaps;
@@ -347,7 +347,7 @@ enum slu_job_step slu_attempt_again(struct slu_job *job)
 
     if (job->futile)
         return JOB_OVER;
-    verdict = slu_retry_decide(&attempt, guard_of(job)->retries, now, random_word(job));
+    verdict = slu_retry_decide(&attempt, guard_of(job)->retries, now, slu_attempt_random(job));
     job->looks_for = false;
     return verdict.act == SLU_RETRY_AGAIN ? pause_for(job, verdict.delay_ms) : JOB_OVER;
 }

@@ -344,10 +344,11 @@ SLU_NODISCARD bool slu_door_told_list(struct slu_exchange *x);
 
 /* On the worker's thread. The reply is the callee's. */
 typedef void slu_letter_fn(struct slu_journal_reply *reply, void *user);
-/* For one command, handed over with slu_letter_answered() and the letter as its user. What is begun
- * when nobody waits any more is taken back. NULL on no memory; freed when it has arrived, and by
- * slu_mem_free() when the journal did not take the command. */
-struct slu_letter *slu_letter_new(struct slu_worker *worker, bool begins, slu_letter_fn *arrives,
+/* For one command, handed over with slu_letter_answered() and the letter as its user. What
+ * `binds` (a begin, a lock) and is done when nobody waits any more is taken back. NULL on no
+ * memory; freed when it has arrived, and by slu_mem_free() when the journal did not take the
+ * command. */
+struct slu_letter *slu_letter_new(struct slu_worker *worker, bool binds, slu_letter_fn *arrives,
                                   void *user);
 void slu_letter_answered(struct slu_journal_reply *reply, void *letter);
 /* For a command whose answer nobody reads; the user is none. */

@@ -69,7 +69,8 @@ void slu_fence_sending(struct slu_job *job)
 
 static bool is_ours(const struct slu_job *job)
 {
-    return slu_journal_holds(job->station->worker->gateway->journal, job->entry->ours_us);
+    return slu_journal_holds(job->station->worker->gateway->journal, job->entry->ours_us) &&
+           slu_serial_holds(job);
 }
 
 /* What was sent before, and may have acted, is not taken back by what is not sent now. */
@@ -133,7 +134,8 @@ static enum slu_job_step noted(struct slu_job *job)
         return refuse(job, fault.words);
     if (entry->ours_us < job->noted_us)
         entry->ours_us = job->noted_us;
-    return is_ours(job) ? JOB_SIGN : refuse(job, "the lease in the journal is about to end");
+    return is_ours(job) ? JOB_SIGN
+                        : refuse(job, "the lease or the lock in the journal is about to end");
 }
 
 enum slu_job_step slu_fence(struct slu_job *job)

@@ -13,14 +13,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static enum slu_job_step take_turn(struct slu_job *job);
 static enum slu_job_step translate(struct slu_job *job);
 static enum slu_job_step sign(struct slu_job *job);
 static enum slu_job_step send(struct slu_job *job);
 static enum slu_job_step normalise(struct slu_job *job);
 static enum slu_job_step over(struct slu_job *job);
-
-enum { TURN_MOST_MS = 30000 }; /* then it is better to be told that others are changing this */
 
 #define TO(step) (1u << JOB_##step)
 
@@ -33,7 +30,8 @@ static const struct {
 } life[] = {
     /* clang-format off */
     [JOB_PLAN]      = {SLU_STR_INIT("plan"),      'D', false, slu_programme_next, TO(TURN) | TO(IMITATE) | TO(FIND) | TO(OVER)},
-    [JOB_TURN]      = {SLU_STR_INIT("turn"),      'Q', true,  take_turn,          TO(FETCH) | TO(OVER)},
+    [JOB_TURN]      = {SLU_STR_INIT("turn"),      'Q', true,  slu_serial_turn,    TO(LOCK) | TO(FETCH) | TO(OVER)},
+    [JOB_LOCK]      = {SLU_STR_INIT("lock"),      'H', true,  slu_serial_lock,    TO(FETCH) | TO(OVER)},
     [JOB_FETCH]     = {SLU_STR_INIT("fetch"),     'F', true,  slu_fetch,          TO(TRANSLATE) | TO(OVER)},
     [JOB_TRANSLATE] = {SLU_STR_INIT("translate"), 'T', false, translate,          TO(ADMIT) | TO(OVER)},
     [JOB_ADMIT]     = {SLU_STR_INIT("queue"),     'X', true,  slu_attempt_admit,  TO(FENCE) | TO(SIGN) | TO(PLAN) | TO(OVER)},
@@ -192,9 +190,9 @@ static void let_go(struct slu_job *job)
     slu_fence_leave(job);
     slu_find_leave(job);
     slu_claims_end(job);
+    slu_serial_leave(job);
     slu_turn_end(job->look_turn);
-    slu_turn_end(job->turn);
-    job->look_turn = job->turn = NULL;
+    job->look_turn = NULL;
 }
 
 void slu_job_done(struct slu_job *job)
@@ -249,76 +247,6 @@ static bool may_leave(const struct slu_job *job)
     if (!job->left || job->station->worker->ending)
         return job->left;
     return !slu_operation_writes(job->asking) && !(job->acted && slu_settle_must(job));
-}
-
-/* Turns: where a table says that writes must not overlap, the whole job is one write. */
-
-static void turn_is_there(void *argument)
-{
-    struct slu_job *job = argument;
-
-    job->has_turn = true;
-    job->timer_ready = false;
-    slu_timer_stop(&job->timer);
-    slu_job_resume(job);
-}
-
-/* The value at the pointer, in what the job is about; empty: nothing to take turns for. */
-static struct slu_str turn_value(struct slu_job *job, struct slu_str pointer)
-{
-    const struct slu_value *value;
-    struct slu_path path;
-
-    if (slu_str_is(pointer, "/id"))
-        return job->id;
-    if (!pointer.n || !slu_path_read(job->arena, pointer, &path))
-        return SLU_STR_NONE;
-    value = slu_path_get(&path, job->canonical);
-    return slu_value_is(value, SLU_STRING) ? value->text : SLU_STR_NONE;
-}
-
-static enum slu_job_step wait_for_turn(struct slu_job *job)
-{
-    if (job->left)
-        return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
-    if (job->timer_ready)
-        return slu_job_fail(job, 'G', SLU_FAULT_BUSY,
-                            "other changes that must not overlap with this one are still under "
-                            "way; nothing was sent");
-    return JOB_WAIT;
-}
-
-static uint32_t turn_timeout_ms(const struct slu_job *job)
-{
-    uint64_t now = slu_job_now_us(job), left = job->until_us > now ? job->until_us - now : 0;
-
-    return left / 1000 < TURN_MOST_MS ? (uint32_t)(left / 1000) + 1 : TURN_MOST_MS;
-}
-
-static enum slu_job_step take_turn(struct slu_job *job)
-{
-    struct slu_worker *worker = job->station->worker;
-    struct slu_str value, key;
-    bool now;
-
-    if (job->has_turn || job->dry_run || !slu_operation_writes(job->operation))
-        return JOB_FETCH;
-    if (job->turn)
-        return wait_for_turn(job);
-    value = turn_value(job, slu_table_serialize_by(job->target->table, job->operation));
-    if (!value.n)
-        return JOB_FETCH;
-    key =
-        slu_arena_printf(job->arena, "write %.*s %.*s", SLU_FMT(job->target->name), SLU_FMT(value));
-    job->turn =
-        key.p ? slu_turn_ask(worker->gateway->turns, worker->loop, key, turn_is_there, job, &now)
-              : NULL;
-    if (!job->turn)
-        return slu_job_out_of_memory(job);
-    job->has_turn = now;
-    if (!now && !slu_timer_set(&job->timer, turn_timeout_ms(job)))
-        return slu_job_out_of_memory(job);
-    return now ? JOB_FETCH : JOB_WAIT;
 }
 
 /* The native request */

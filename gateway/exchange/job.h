@@ -6,6 +6,7 @@
  *
  *   plan        which act comes next, if any
  *   turn        where the table says so, only one write at a time touches a flow log
+ *   lock        the same between replicas
  *   fetch       the target's scheme needs a token, and there is none that is good
  *   translate   the target's table makes the native request
  *   admit       the target's guards let it through
@@ -33,12 +34,14 @@
 struct slu_exchange;
 struct slu_journal_reply;
 struct slu_letter;
+struct slu_lock;
 struct slu_station;
 struct slu_turn;
 
 enum slu_job_step {
     JOB_PLAN,
     JOB_TURN,
+    JOB_LOCK,
     JOB_FETCH,
     JOB_TRANSLATE,
     JOB_ADMIT,
@@ -171,6 +174,8 @@ struct slu_job {
     uint64_t look_began_us;
     bool pausing, saw; /* saw: what another job looked at was used */
     struct slu_turn *turn, *look_turn;
+    struct slu_str serial; /* what the turn is for */
+    struct slu_lock *lock; /* NULL: never asked for */
     bool has_turn, has_look, renewed;
     struct slu_tokens_turn *token_turn; /* NULL: never in the queue; context NULL: not now */
     struct slu_wake *token_wake;
@@ -264,6 +269,14 @@ enum slu_job_step slu_job_fail(struct slu_job *job, char who, enum slu_fault_kin
                                const char *format, ...) SLU_PRINTF(4, 5);
 enum slu_job_step slu_job_out_of_memory(struct slu_job *job);
 
+/* serial.c: writes that must not overlap, in this process and between replicas */
+
+enum slu_job_step slu_serial_turn(struct slu_job *job); /* the steps TURN */
+enum slu_job_step slu_serial_lock(struct slu_job *job); /* and LOCK */
+/* Is the lock, if one was needed, certainly held for as long as a call takes? */
+bool slu_serial_holds(const struct slu_job *job);
+void slu_serial_leave(struct slu_job *job);
+
 /* attempt.c */
 
 /* The operation begins: from now on it has the target's total time, or as long as its settling may
@@ -275,6 +288,8 @@ uint64_t slu_attempt_begin_until_us(const struct slu_job *job);
 uint64_t slu_attempt_call_until_us(const struct slu_job *job);
 enum slu_job_step slu_attempt_admit(struct slu_job *job);
 void slu_attempt_begin(struct slu_job *job);
+/* 32 bits, for what is spread and need not be secret. */
+uint32_t slu_attempt_random(const struct slu_job *job);
 /* The clock that a signature is made with. */
 int64_t slu_attempt_time(const struct slu_job *job);
 /* A job that was under way before this process took it up: it has been so for this long. */

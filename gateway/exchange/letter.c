@@ -10,16 +10,16 @@ struct slu_letter {
     slu_letter_fn *arrives; /* NULL: nobody waits any more */
     void *user;
     struct slu_journal_reply *reply;
-    bool begins;
+    bool binds;
 };
 
-/* Recorded, but nobody waited for it: nothing was sent, so nothing is bound. A journal that is
- * closed already leaves it to the next start. */
+/* Begun or locked, but nobody waited for it: nothing was sent, so nothing is bound. A journal that
+ * is closed already leaves it to the next start. */
 static void throw_away(struct slu_letter *letter)
 {
     struct slu_journal *journal = letter->worker->gateway->journal;
 
-    if (journal && letter->begins && letter->reply->outcome == SLU_JOURNAL_DONE)
+    if (journal && letter->binds && letter->reply->outcome == SLU_JOURNAL_DONE)
         slu_journal_take_back(journal, letter->reply);
     else
         slu_journal_reply_free(letter->reply);
@@ -50,7 +50,7 @@ void slu_letter_unread(struct slu_journal_reply *reply, void *user)
     slu_journal_reply_free(reply);
 }
 
-struct slu_letter *slu_letter_new(struct slu_worker *worker, bool begins, slu_letter_fn *arrives,
+struct slu_letter *slu_letter_new(struct slu_worker *worker, bool binds, slu_letter_fn *arrives,
                                   void *user)
 {
     struct slu_letter *letter = slu_mem_new(sizeof(*letter));
@@ -62,7 +62,7 @@ struct slu_letter *slu_letter_new(struct slu_worker *worker, bool begins, slu_le
     letter->post.argument = letter;
     letter->arrives = arrives;
     letter->user = user;
-    letter->begins = begins;
+    letter->binds = binds;
     return letter;
 }
 

@@ -127,14 +127,13 @@ static bool fence(struct slu_buf *out, struct slu_str names, struct slu_fault *f
     return !out->failed || slu_fault_memory(fault);
 }
 
-/* The command with the one that cleans up after it, or neither. */
+/* The command with the one that takes it back, or neither. */
 static struct slu_store_command *with_undo(struct slu_store_command *command,
-                                           enum slu_store_verb verb, struct slu_str what,
-                                           struct slu_str owner, struct slu_fault *fault)
+                                           enum slu_store_verb verb,
+                                           const struct slu_store_param *params, size_t count,
+                                           struct slu_fault *fault)
 {
-    const struct slu_store_param params[] = {text(what), text(owner)};
-
-    if (command && !(command->undo = slu_store_command_new(verb, params, 2, fault)))
+    if (command && !(command->undo = slu_store_command_new(verb, params, count, fault)))
         slu_store_command_free(slu_take(command));
     return command;
 }
@@ -160,7 +159,8 @@ struct slu_store_command *slu_store_begin(struct slu_str owner, const struct slu
         command = slu_store_command_new(verb, params, SLU_COUNT(params), fault);
     }
     slu_buf_done(&targets);
-    return with_undo(command, SLU_STORE_DISCARD, record->id, owner, fault);
+    return with_undo(command, SLU_STORE_DISCARD,
+                     (const struct slu_store_param[]){text(record->id), text(owner)}, 2, fault);
 }
 
 struct slu_store_command *slu_store_note(struct slu_str owner, const struct slu_record *record,
@@ -267,7 +267,7 @@ struct slu_store_command *slu_store_claim(struct slu_str owner, size_t most,
     params[1] = text(claim);
     params[2] = number((int64_t)most);
     return with_undo(slu_store_command_new(SLU_STORE_CLAIM, params, 3, fault), SLU_STORE_DISOWN,
-                     claim, owner, fault);
+                     (const struct slu_store_param[]){text(claim), text(owner)}, 2, fault);
 }
 
 struct slu_store_command *slu_store_lock(struct slu_str owner, struct slu_str name,
@@ -277,15 +277,10 @@ struct slu_store_command *slu_store_lock(struct slu_str owner, struct slu_str na
     const struct slu_store_param params[] = {text(name), text(holder), text(owner),
                                              number(hold_ms)};
 
-    return slu_store_command_new(SLU_STORE_LOCK, params, SLU_COUNT(params), fault);
-}
+    struct slu_store_command *command =
+        slu_store_command_new(SLU_STORE_LOCK, params, SLU_COUNT(params), fault);
 
-struct slu_store_command *slu_store_unlock(struct slu_str owner, struct slu_str name,
-                                           struct slu_str holder, struct slu_fault *fault)
-{
-    const struct slu_store_param params[] = {text(name), text(holder), text(owner)};
-
-    return slu_store_command_new(SLU_STORE_UNLOCK, params, SLU_COUNT(params), fault);
+    return with_undo(command, SLU_STORE_UNLOCK, params, 3, fault);
 }
 
 /* ---- the reply */

@@ -614,6 +614,11 @@ struct slu_str slu_journal_owner(const struct slu_journal *journal)
     return (struct slu_str){journal->owner, sizeof(journal->owner)};
 }
 
+uint32_t slu_journal_lease_ms(const struct slu_journal *journal)
+{
+    return (uint32_t)journal->options.lease_ms;
+}
+
 bool slu_journal_is_shared(const struct slu_journal *journal)
 {
     return journal->engine->shared;
@@ -697,16 +702,16 @@ bool slu_journal_begin(struct slu_journal *journal, const struct slu_record *rec
                      user, fault);
 }
 
-void slu_journal_take_back(struct slu_journal *journal, struct slu_journal_reply *begun)
+void slu_journal_take_back(struct slu_journal *journal, struct slu_journal_reply *done)
 {
-    struct slu_store_command *command = (struct slu_store_command *)begun;
+    struct slu_store_command *command = (struct slu_store_command *)done;
     struct slu_store_command *undo = slu_take(command->undo);
 
-    slu_must(undo && begun->outcome == SLU_JOURNAL_DONE);
+    slu_must(undo && done->outcome == SLU_JOURNAL_DONE);
     undo->done = forget;
     atomic_fetch_add_explicit(&journal->queued, 1, memory_order_relaxed);
     enqueue(journal, undo);
-    slu_journal_reply_free(begun);
+    slu_journal_reply_free(done);
 }
 
 bool slu_journal_note(struct slu_journal *journal, const struct slu_record *record,
@@ -767,11 +772,9 @@ bool slu_journal_lock(struct slu_journal *journal, struct slu_str name, struct s
                      user, fault);
 }
 
-bool slu_journal_unlock(struct slu_journal *journal, struct slu_str name, struct slu_str holder,
-                        slu_journal_done_fn *done, void *user, struct slu_fault *fault)
+void slu_journal_unlock(struct slu_journal *journal, struct slu_journal_reply *granted)
 {
-    return hand_over(journal, slu_store_unlock(slu_journal_owner(journal), name, holder, fault),
-                     done, user, fault);
+    slu_journal_take_back(journal, granted);
 }
 
 void slu_journal_health(struct slu_journal *journal, struct slu_journal_health *ret_health)

@@ -112,6 +112,7 @@ void slu_journal_free(struct slu_journal *journal);
 SLU_AUTO_DEFINE(slu_journal)
 
 struct slu_str slu_journal_owner(const struct slu_journal *journal);
+uint32_t slu_journal_lease_ms(const struct slu_journal *journal);
 /* Can other processes work on the same store? */
 bool slu_journal_is_shared(const struct slu_journal *journal);
 /* Is what was ours at this time (slu_clock_mono_us(), when a begin, note or lock that was DONE was
@@ -133,8 +134,8 @@ SLU_NODISCARD bool slu_journal_begin(struct slu_journal *journal, const struct s
                                      slu_journal_done_fn *done, void *user,
                                      struct slu_fault *fault);
 /* For whoever has stopped waiting when DONE arrives (a stalled disk): takes out again what was
- * begun and not sent. Cannot fail; the reply is the journal's. */
-void slu_journal_take_back(struct slu_journal *journal, struct slu_journal_reply *begun);
+ * begun and not sent; unlocks what was locked. Cannot fail; the reply is the journal's. */
+void slu_journal_take_back(struct slu_journal *journal, struct slu_journal_reply *done);
 /* Before a further native write is sent: attempts and updated_ms, and those of token, fingerprint,
  * flow_log_id, parts, upstream that are given. NONE: the operation is not ours, send nothing. */
 SLU_NODISCARD bool slu_journal_note(struct slu_journal *journal, const struct slu_record *record,
@@ -180,14 +181,14 @@ SLU_NODISCARD bool slu_journal_claim(struct slu_journal *journal, size_t most,
                                      struct slu_fault *fault);
 /* A name for one holder (an operation's id) among all replicas: until unlock, until `hold_ms` are
  * over, or until the holder's process has lost its lease. NONE while another holds it; the same
- * holder of the same process may lock again, which prolongs. Nobody queues here: try again. What
- * another process holds is not unlocked, whoever its holder is. */
+ * holder of the same process may lock again, which prolongs. Nobody queues here: try again. After
+ * FAILED it is not held, or is given back. */
 SLU_NODISCARD bool slu_journal_lock(struct slu_journal *journal, struct slu_str name,
                                     struct slu_str holder, int64_t hold_ms,
                                     slu_journal_done_fn *done, void *user, struct slu_fault *fault);
-SLU_NODISCARD bool slu_journal_unlock(struct slu_journal *journal, struct slu_str name,
-                                      struct slu_str holder, slu_journal_done_fn *done, void *user,
-                                      struct slu_fault *fault);
+/* By the reply that was DONE, which is the journal's then. Cannot fail; what another holds by now
+ * stays held. Whoever locks the name afterwards through this journal comes after it. */
+void slu_journal_unlock(struct slu_journal *journal, struct slu_journal_reply *granted);
 
 /* How it is, at once, from any thread; no I/O. */
 struct slu_journal_health {

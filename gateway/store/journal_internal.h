@@ -98,8 +98,8 @@ struct slu_store_command {
     slu_journal_done_fn *done;
     void *user;
     struct slu_store_command *next;
-    /* What cleans up after a begin or claim that failed and may have been committed all the same;
-     * made with it, so that there is no failing then. */
+    /* What takes a begin, claim or lock back, also one that failed and may have been committed all
+     * the same; made with it, so that there is no failing then. */
     struct slu_store_command *undo;
     struct slu_arena arena; /* the reply's records */
     size_t room;            /* records there is room for */
@@ -194,8 +194,5 @@ SLU_NODISCARD struct slu_store_command *slu_store_claim(struct slu_str owner, si
 SLU_NODISCARD struct slu_store_command *slu_store_lock(struct slu_str owner, struct slu_str name,
                                                        struct slu_str holder, int64_t hold_ms,
                                                        struct slu_fault *fault);
-SLU_NODISCARD struct slu_store_command *slu_store_unlock(struct slu_str owner, struct slu_str name,
-                                                         struct slu_str holder,
-                                                         struct slu_fault *fault);
 
 #endif

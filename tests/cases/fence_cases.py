@@ -1,8 +1,6 @@
 """Whose an operation is while it is under way: a write that another replica has taken over is not
 sent, what is recorded of each native write, and writes that must not overlap between replicas."""
 import contextlib
-import os
-import pathlib
 import shutil
 import socket
 import sqlite3
@@ -87,6 +85,7 @@ def world(binary):
                    "net2": target("otc-vpc", cloud.url, **times),
                    "router": target("otc-er", cloud.url, **times),
                    "router2": target("otc-er", cloud.url, **times),
+                   "brief": target("otc-er", cloud.url, **{**times, "total_timeout_ms": 1500}),
                    "memory": {"dialect": "memory", "settle_ms": 0}}
         stores = {"solo": {"sqlite": f"{home}/journal.db"}, "far": {"postgresql": wire.string()},
                   "near": {"postgresql": server.string()}}
@@ -216,6 +215,7 @@ def case_a_further_act_of_what_is_not_ours(world):
 
 def case_undoing_what_is_not_ours(world):
     world.cloud.clear()
+
     def fault(link, request):
         if request.method == "POST" and len(world.cloud.writes()) > 1:
             take_away(world)
@@ -229,43 +229,6 @@ def case_undoing_what_is_not_ours(world):
     outcomes = [result["outcome"] for result in answer.json()["results"]]
     assert sorted(outcomes) == ["failed", "undo_failed"], answer.json()
     assert not [r for r in world.cloud.requests if r.method == "DELETE"], world.cloud.requests
-
-
-def case_the_lease_is_lost(world):
-    """`far` is cut off from PostgreSQL while its writes wait; `near` takes them over."""
-    world.cloud.clear()
-    old = world.near.create("net", fresh())
-    path = old.headers["location"] + "?replace=true"
-    once, change, body = key(), key(), fresh()
-    hold, slow = [True], [True]
-
-    def fault(link, request):
-        if request.method == "POST" and request.json()["flow_log"]["resource_id"] == \
-                body["resource_id"] and hold:
-            hold.clear()
-            throttled(link, 14)
-        elif request.method == "GET" and request.path.endswith(old.json()["id"]) and slow:
-            slow.clear()
-            time.sleep(9)  # the look before the change
-            behaves(world, link, request)
-        else:
-            behaves(world, link, request)
-    world.cloud.fault = fault
-    creates = meanwhile(lambda: world.far.create("net", body, headers=once, timeout=60))
-    changes = meanwhile(lambda: world.far.call("PATCH", path, {"traffic_type": "all"},
-                                               headers=change, timeout=60))
-    comes_true(lambda: not hold and not slow, "both are under way")
-    world.wire.cut()
-    for repeat, good in ((lambda: world.near.create("net", body, headers=once), 201),
-                         (lambda: world.near.call("PATCH", path, {"traffic_type": "all"},
-                                                  headers=change), 200)):
-        comes_true(lambda r=repeat, g=good: r().status == g, "done by the other", 40)
-    told = problem(creates(), 503, "unavailable")
-    assert told["retryable"] is True, told
-    told = problem(changes(), 503, "unavailable")
-    assert told["retryable"] is True and "not sent" in told["detail"], told
-    assert len(of_resource(world, body)) == 1, of_resource(world, body)
-    assert [log["traffic_type"] for log in of_resource(world, old.json())] == ["all"]
 
 
 # ------------------------------------------------------------------------ what is recorded of it
@@ -288,11 +251,10 @@ def case_attempts_are_recorded(world):
 
 def case_what_is_noted_before_it_is_sent(world):
     world.cloud.clear()
-    throttles(world, 1, 1)
     running = []
 
     def look(link, request):
-        if request.method == "POST" and running is not None:
+        if request.method == "POST":
             with contextlib.closing(sqlite3.connect(world.file)) as db:
                 db.row_factory = sqlite3.Row
                 running.append(dict(db.execute("SELECT * FROM operations WHERE state = 'running'")
@@ -404,3 +366,143 @@ def case_a_late_create_is_not_made_twice(world):
     assert answer.status == 201, repr(answer)
     assert [log["id"] for log in world.cloud.systems.routers.values()
             if log["resource_id"] == body["resource_id"]] == [answer.json()["id"]]
+
+
+# ------------------------------------------------------------------- writes that must not overlap
+
+class Changes:
+    """Routers whose changes take a while; how many were at each flow log at once."""
+
+    def __init__(self, world, takes=0.02):
+        self.world, self.takes, self.lock = world, takes, threading.Lock()
+        self.now, self.most, self.done = {}, {}, 0
+        self.hold = None  # the description whose change never ends
+        world.cloud.fault = self.answer
+
+    def answer(self, link, request):
+        if request.method != "PUT":
+            behaves(self.world, link, request)
+            return
+        log = request.path.rsplit("/", 1)[1]
+        if self.hold == request.json().get("description"):
+            self.hold = None
+            link.hold()
+        with self.lock:
+            self.now[log] = self.now.get(log, 0) + 1
+            self.most[log] = max(self.most.get(log, 0), self.now[log])
+        time.sleep(self.takes)
+        with self.lock:
+            self.now[log] -= 1
+            self.done += 1
+            self.world.cloud.systems.routers[log].update(request.json())
+        link.reply(200, {"flow_log": self.world.cloud.systems.routers[log], "request_id": "r"})
+
+
+def router(world, name="router"):
+    answer = world.near.create(name, fresh("router"))
+    assert answer.status == 201, repr(answer)
+    return answer.json()["id"], answer.headers["location"]
+
+
+def locks(world):
+    return int(world.server.ask("SELECT count(*) FROM locks").stdout)
+
+
+def case_replicas_change_one_flow_log(world):
+    world.cloud.clear()
+    logs, changes, answers = [router(world) for _ in range(2)], Changes(world), []
+
+    def writer(gateway, number):
+        for i in range(8):
+            _, path = logs[(number + i) % 4 == 0]
+            answers.append(gateway.call("PATCH", path, {"description": f"{number} {i}"},
+                                        timeout=60).status)
+    threads = [threading.Thread(target=writer, args=(gateway, 10 * k + i))
+               for k, gateway in enumerate((world.near, world.far)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [200] * 64 and changes.done == 64, (answers, changes.done)
+    assert set(changes.most.values()) == {1}, changes.most
+    comes_true(lambda: locks(world) == 0, "given back")
+
+
+def case_a_lock_that_is_held(world):
+    world.cloud.clear()
+    (key_of_log, path), (_, other) = router(world, "brief"), router(world, "brief")
+    changes = Changes(world)
+    world.server.ask("INSERT INTO owners VALUES ('tester', 9000000000000000); INSERT INTO locks "
+                     f"VALUES ('brief {key_of_log}', 'tester', 'tester', 9000000000000000)")
+    told = problem(world.near.call("PATCH", path, {"description": "late"}, headers=key()), 409)
+    assert "nothing was sent" in told["detail"] and told["retryable"] is True, told
+    assert world.near.call("PATCH", other, {"description": "free"}).status == 200
+    assert world.near.call("GET", path).status == 200
+    assert changes.done == 1 and locks(world) == 1
+    waits = meanwhile(lambda: world.near.call("PATCH", path, {"description": "soon"}))
+    time.sleep(0.3)
+    world.server.ask("DELETE FROM locks; DELETE FROM owners WHERE owner = 'tester'")
+    assert waits().status == 200 and changes.done == 2, repr(waits())
+    comes_true(lambda: locks(world) == 0, "given back")
+
+
+def case_the_holder_dies(world):
+    world.cloud.clear()
+    (key_of_log, path), (_, other) = router(world), router(world)
+    changes = Changes(world)
+    changes.hold = "never ends"
+    dies = meanwhile(lambda: world.far.call("PATCH", path, {"description": "never ends"},
+                                            timeout=60))
+    comes_true(lambda: changes.hold is None, "under way")
+    assert world.server.ask("SELECT name FROM locks").stdout.strip() == f"router {key_of_log}"
+    world.far.restart(kill=True)
+    assert isinstance(dies(), OSError), dies()
+    waits = meanwhile(lambda: world.near.call("PATCH", path, {"description": "goes on"},
+                                              timeout=60))
+    free = world.near.call("PATCH", other, {"description": "of another"})
+    assert free.status == 200 and free.took < 3 * world.binary.slow, repr(free)
+    assert waits().status == 200 and 2 < waits().took < 15 * world.binary.slow, repr(waits())
+    assert changes.done == 2 and set(changes.most.values()) == {1}, changes.most
+    comes_true(lambda: any(line.get("recovered") and line["steps_us"].get("lock")
+                           for gateway in (world.near, world.far)
+                           for line in gateway.access_lines()), "taken up, under the lock")
+    comes_true(lambda: locks(world) == 0, "given back")
+
+
+# --------------------------------------------------------- the last case: `far` stays cut off
+
+def case_the_lease_is_lost(world):
+    """`far` is cut off from PostgreSQL while its writes wait; `near` takes them over."""
+    world.cloud.clear()
+    old = world.near.create("net", fresh())
+    path = old.headers["location"] + "?replace=true"
+    once, change, body = key(), key(), fresh()
+    hold, slow = [True], [True]
+
+    def fault(link, request):
+        if request.method == "POST" and request.json()["flow_log"]["resource_id"] == \
+                body["resource_id"] and hold:
+            hold.clear()
+            throttled(link, 14)
+        elif request.method == "GET" and request.path.endswith(old.json()["id"]) and slow:
+            slow.clear()
+            time.sleep(9)  # the look before the change
+            behaves(world, link, request)
+        else:
+            behaves(world, link, request)
+    world.cloud.fault = fault
+    creates = meanwhile(lambda: world.far.create("net", body, headers=once, timeout=60))
+    changes = meanwhile(lambda: world.far.call("PATCH", path, {"traffic_type": "all"},
+                                               headers=change, timeout=60))
+    comes_true(lambda: not hold and not slow, "both are under way")
+    world.wire.cut()
+    for repeat, good in ((lambda: world.near.create("net", body, headers=once), 201),
+                         (lambda: world.near.call("PATCH", path, {"traffic_type": "all"},
+                                                  headers=change), 200)):
+        comes_true(lambda r=repeat, g=good: r().status == g, "done by the other", 40)
+    told = problem(creates(), 503, "unavailable")
+    assert told["retryable"] is True, told
+    told = problem(changes(), 503, "unavailable")
+    assert told["retryable"] is True and "not sent" in told["detail"], told
+    assert len(of_resource(world, body)) == 1, of_resource(world, body)
+    assert [log["traffic_type"] for log in of_resource(world, old.json())] == ["all"]

@@ -340,16 +340,20 @@ static void test_locks(void **state)
 {
     struct slu_journal *journal = fresh(state);
     struct slu_str name = SLU_STR("vpc-1"), a = SLU_STR("a"), b = SLU_STR("b");
+    struct slu_journal_reply *granted;
 
-    DONE(SLU_JOURNAL_DONE, slu_journal_lock(journal, name, a, 60000, CALL));
+    granted = DO(SLU_JOURNAL_DONE, slu_journal_lock(journal, name, a, 60000, CALL));
     DONE(SLU_JOURNAL_NONE, slu_journal_lock(journal, name, b, 60000, CALL));
     DONE(SLU_JOURNAL_DONE, slu_journal_lock(journal, name, a, 60000, CALL));
     DONE(SLU_JOURNAL_DONE, slu_journal_lock(journal, SLU_STR("vpc-2"), b, 60000, CALL));
-    DONE(SLU_JOURNAL_NONE, slu_journal_unlock(journal, name, b, CALL));
-    DONE(SLU_JOURNAL_DONE, slu_journal_unlock(journal, name, a, CALL));
-    DONE(SLU_JOURNAL_DONE, slu_journal_lock(journal, name, b, 1, CALL));
+    slu_journal_unlock(journal, granted);
+    granted = DO(SLU_JOURNAL_DONE, slu_journal_lock(journal, name, b, 1, CALL));
     usleep(5000); /* its time is over */
     DONE(SLU_JOURNAL_DONE, slu_journal_lock(journal, name, a, 60000, CALL));
+    slu_mem_fail_at(1);
+    slu_journal_unlock(journal, granted); /* of what is held by another now */
+    assert_int_equal(slu_mem_fail_at(0), 0);
+    DONE(SLU_JOURNAL_NONE, slu_journal_lock(journal, name, b, 60000, CALL));
     slu_journal_free(journal);
 }
 

@@ -242,19 +242,25 @@ static void test_two_lock(void **state)
 {
     struct place *place = *state;
     struct slu_journal *one, *two;
+    struct slu_journal_reply *granted;
     struct slu_str name = SLU_STR("net fl-1"), holder = SLU_STR("a");
 
     postgres_database(place);
     one = journal_open(place);
     two = journal_open(place);
     assert_true(slu_journal_is_shared(one));
-    DONE(SLU_JOURNAL_DONE, slu_journal_lock(one, name, holder, 60000, CALL));
-    DONE(SLU_JOURNAL_NONE, slu_journal_lock(two, name, holder, 60000, CALL));
-    DONE(SLU_JOURNAL_NONE, slu_journal_unlock(two, name, holder, CALL));
-    DONE(SLU_JOURNAL_DONE, slu_journal_lock(one, name, holder, 60000, CALL));
-    slu_journal_free(one); /* its lease is given back */
+    granted = DO(SLU_JOURNAL_DONE, slu_journal_lock(one, name, holder, 1, CALL));
+    usleep(5000); /* its time is over */
     DONE(SLU_JOURNAL_DONE, slu_journal_lock(two, name, holder, 60000, CALL));
-    DONE(SLU_JOURNAL_DONE, slu_journal_unlock(two, name, holder, CALL));
+    slu_journal_unlock(one, granted);
+    DONE(SLU_JOURNAL_NONE, slu_journal_lock(one, name, holder, 60000, CALL));
+    slu_journal_free(two); /* its lease is given back */
+    granted = DO(SLU_JOURNAL_DONE, slu_journal_lock(one, name, holder, 60000, CALL));
+    two = journal_open(place);
+    DONE(SLU_JOURNAL_NONE, slu_journal_lock(two, name, holder, 60000, CALL));
+    slu_journal_unlock(one, granted);
+    slu_journal_free(one);
+    DONE(SLU_JOURNAL_DONE, slu_journal_lock(two, name, holder, 60000, CALL));
     slu_journal_free(two);
 }
 
@@ -333,6 +339,7 @@ static void *compete(void *context)
 static void test_rivals(void **state)
 {
     struct place *place = *state;
+    struct slu_journal_reply *granted;
     struct rival rivals[2];
     pthread_t threads[2];
     struct slu_journal *journals[2];
@@ -349,9 +356,10 @@ static void test_rivals(void **state)
         pthread_join(threads[i], NULL);
     assert_int_equal(rivals[0].begun + rivals[1].begun, 500);
     assert_int_equal(rivals[0].existed + rivals[1].existed, 500);
-    DONE(SLU_JOURNAL_DONE, slu_journal_lock(journals[0], name, SLU_STR("a"), 60000, CALL));
+    granted = DO(SLU_JOURNAL_DONE, slu_journal_lock(journals[0], name, SLU_STR("a"), 60000, CALL));
     DONE(SLU_JOURNAL_NONE, slu_journal_lock(journals[1], name, SLU_STR("b"), 60000, CALL));
-    DONE(SLU_JOURNAL_DONE, slu_journal_unlock(journals[0], name, SLU_STR("a"), CALL));
+    slu_journal_unlock(journals[0], granted);
+    DONE(SLU_JOURNAL_NONE, slu_journal_get(journals[0], name, SLU_STR_NONE, CALL)); /* after it */
     DONE(SLU_JOURNAL_DONE, slu_journal_lock(journals[1], name, SLU_STR("b"), 60000, CALL));
     for (size_t i = 0; i < 2; i++)
         slu_journal_free(journals[i]);
