@@ -109,6 +109,7 @@ enum { SLU_JOB_REQUEST_IDS = 8 };
 /* What the jobs of an exchange know and tell of their operation's record in the journal. */
 struct slu_entry {
     struct slu_exchange *x;
+    struct slu_str claim;
     uint64_t ours_us; /* when the last begin or note that was done was handed over; 0: a claim */
     int64_t attempts; /* native writes of a life before this one */
     struct slu_value *upstream;        /* and what the clouds called them; or NULL */

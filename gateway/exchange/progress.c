@@ -129,6 +129,7 @@ static struct slu_str upstream(struct slu_exchange *x)
 struct slu_record slu_progress_record(struct slu_exchange *x, enum slu_record_state state)
 {
     struct slu_record record = {.id = x->id,
+                                .claim = x->entry.claim,
                                 .attempts = x->entry.attempts,
                                 .updated_ms = slu_clock_real_ms(),
                                 .token = x->entry.token,

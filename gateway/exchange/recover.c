@@ -131,6 +131,7 @@ static void read_entry(struct slu_exchange *x, const struct slu_record *record)
 {
     if (!x->recovered)
         return;
+    x->entry.claim = slu_arena_str(x->arena, record->claim);
     x->entry.attempts = record->attempts;
     x->entry.upstream = read_back(x, record->upstream);
 }

@@ -166,10 +166,11 @@ struct slu_store_command *slu_store_begin(struct slu_str owner, const struct slu
 struct slu_store_command *slu_store_note(struct slu_str owner, const struct slu_record *record,
                                          struct slu_fault *fault)
 {
-    const struct slu_store_param params[] = {
-        text(record->id),           text(owner),         number(record->attempts),
-        number(record->updated_ms), text(record->token), text(record->fingerprint),
-        text(record->flow_log_id),  text(record->parts), text(record->upstream)};
+    const struct slu_store_param params[] = {text(record->id),          text(owner),
+                                             number(record->attempts),  number(record->updated_ms),
+                                             text(record->token),       text(record->fingerprint),
+                                             text(record->flow_log_id), text(record->parts),
+                                             text(record->upstream),    text(record->claim)};
 
     return slu_store_command_new(SLU_STORE_NOTE, params, SLU_COUNT(params), fault);
 }
@@ -191,7 +192,8 @@ struct slu_store_command *slu_store_settle(struct slu_str owner, const struct sl
                                              text(record->upstream),
                                              number(retention_ms),
                                              text(record->token),
-                                             text(record->fingerprint)};
+                                             text(record->fingerprint),
+                                             text(record->claim)};
 
     slu_must(record->state != SLU_RECORD_RUNNING);
     return slu_store_command_new(unbind ? SLU_STORE_SETTLE_FREE : SLU_STORE_SETTLE, params,

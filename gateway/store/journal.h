@@ -18,7 +18,8 @@
  *
  * Who owns what: each process has an owner's name, drawn when the journal is made, and a lease in
  * the store, which the store thread renews. A record belongs to the owner that began or claimed it;
- * a note or settle by another owner has no effect and is told (NONE). The store's clock counts, not
+ * a note or settle by another owner, or under another claim (what was lost may have come back), has
+ * no effect and is told (NONE). The store's clock counts, not
  * the replicas'. A SQLite file belongs to one process at a time (a lock beside it), so there all
  * other owners are dead.
  */
@@ -66,6 +67,7 @@ struct slu_record {
     int64_t begun_ms;               /* by the store's: as created_ms, and not given by the caller */
     int64_t expires_ms;             /* by the store's: settled and pruned after this; else 0 */
     struct slu_str owner;
+    struct slu_str claim; /* by which it became ours; none: it was begun */
 };
 
 enum slu_journal_outcome {

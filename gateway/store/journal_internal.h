@@ -28,7 +28,8 @@
     X(upstream, upstream)                                                                          \
     X(headers, headers)                                                                            \
     X(body, body)                                                                                  \
-    X(owner, owner)
+    X(owner, owner)                                                                                \
+    X(claim, claim)
 #define SLU_STORE_NUMBERS(X)                                                                       \
     X(attempts, attempts)                                                                          \
     X(status, status)                                                                              \

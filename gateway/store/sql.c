@@ -64,14 +64,16 @@ bool slu_store_newer(struct slu_fault *fault, const char *place, int64_t found, 
     "NOT EXISTS (SELECT 1 FROM owners WHERE owners.owner = " table                                 \
     ".owner AND owners.lease_until_ms > @NOW)"
 
+#define CLAIM(param) "COALESCE(claim, '') = COALESCE(CAST(" param " AS TEXT), '')"
+
 /* A column that an index has is named only where it changes: the index is written anew for it. */
 #define SETTLE(more)                                                                               \
     "UPDATE operations SET attempts = $3, updated_ms = $4, state = $5, status = $6,"               \
     " headers = $7, body = $8, flow_log_id = COALESCE($9, flow_log_id),"                           \
     " parts = COALESCE($10, parts), upstream = COALESCE($11, upstream),"                           \
     " token = COALESCE($13, token), fingerprint = COALESCE($14, fingerprint),"                     \
-    " expires_ms = @NOW + $12" more " WHERE id = $1 AND owner = $2"                                \
-    " AND (state IN ('running', 'unknown') OR state = $5 AND updated_ms = $4) @TOLD"
+    " expires_ms = @NOW + $12" more " WHERE id = $1 AND owner = $2 AND " CLAIM(                    \
+        "$15") " AND (state IN ('running', 'unknown') OR state = $5 AND updated_ms = $4) @TOLD"
 
 /* clang-format off */
 const struct slu_store_verb_info slu_store_verbs[SLU_STORE_VERBS] = {
@@ -88,7 +90,7 @@ const struct slu_store_verb_info slu_store_verbs[SLU_STORE_VERBS] = {
         "UPDATE operations SET attempts = $3, updated_ms = $4, token = COALESCE($5, token),"
         " fingerprint = COALESCE($6, fingerprint), flow_log_id = COALESCE($7, flow_log_id),"
         " parts = COALESCE($8, parts), upstream = COALESCE($9, upstream)"
-        " WHERE id = $1 AND owner = $2 AND state = 'running' @TOLD",
+        " WHERE id = $1 AND owner = $2 AND " CLAIM("$10") " AND state = 'running' @TOLD",
         true, false, SLU_STORE_PATIENT, 2, NULL},
     [SLU_STORE_SETTLE] = {"settle", SETTLE(""), true, false, SLU_STORE_KEPT, 2, NULL},
     [SLU_STORE_SETTLE_FREE] = {"settle", SETTLE(", idempotency_key = NULL"),

@@ -175,10 +175,14 @@ def of_resource(world, body):
 
 # ----------------------------------------------------------------------------------- the fence
 
-def take_away(world):
-    """As if another process had claimed all that runs."""
+def take_away(world, lives=True):
+    """As if another process had claimed all that runs, and `lives`, or has died at once."""
     with contextlib.closing(sqlite3.connect(world.file, timeout=5)) as db, db:
-        return db.execute("UPDATE operations SET owner = 'another' WHERE state = 'running'").rowcount
+        db.execute("DELETE FROM owners WHERE owner = 'another'")
+        if lives:
+            db.execute("INSERT INTO owners VALUES ('another', 9000000000000000)")
+        return db.execute("UPDATE operations SET owner = 'another', claim = 'c' "
+                          "WHERE state = 'running' AND owner <> 'another'").rowcount
 
 
 def case_a_repetition_of_what_is_not_ours(world):
@@ -194,6 +198,21 @@ def case_a_repetition_of_what_is_not_ours(world):
     assert len(world.cloud.writes()) == 1 and not of_resource(world, body)
     row = stored(world, answer())
     assert row["state"] == "running" and row["owner"] == "another", row  # it is the other's to end
+
+
+def case_what_was_lost_and_came_back(world):
+    """The process itself claims it again, while its first life still waits to repeat it."""
+    world.cloud.clear()
+    throttles(world, 1, 6)
+    headers, body = key(), fresh()
+    answer = meanwhile(lambda: world.solo.create("net", body, headers=headers))
+    comes_true(world.cloud.writes, "the first attempt")
+    comes_true(lambda: take_away(world, lives=False) == 1, "taken over")
+    told = problem(answer(), 503, "unavailable")
+    assert "another" in told["detail"] and len(world.cloud.writes()) == 1, told
+    comes_true(lambda: stored(world, answer())["state"] == "failed", "looked for")
+    again = world.solo.create("net", body, headers=headers)
+    assert again.status == 201 and len(of_resource(world, body)) == 1, repr(again)
 
 
 def case_a_further_act_of_what_is_not_ours(world):

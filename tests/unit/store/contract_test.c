@@ -391,12 +391,22 @@ static void test_claim(void **state)
         assert_true(claimed->begun_ms > 1000000 && claimed->updated_ms >= claimed->begun_ms &&
                     claimed->updated_ms < claimed->begun_ms + 60000);
     }
+    record.id = reply->records->id; /* as who began it, and as who has claimed it */
+    record.updated_ms = 2000;
+    DONE(SLU_JOURNAL_NONE, slu_journal_note(journal, &record, CALL));
+    record.claim = reply->records->claim;
+    DONE(SLU_JOURNAL_DONE, slu_journal_note(journal, &record, CALL));
+    record.claim = SLU_STR_NONE;
+    record.state = SLU_RECORD_FAILED;
+    DONE(SLU_JOURNAL_NONE, slu_journal_settle(journal, &record, true, CALL));
     slu_journal_reply_free(reply);
     reply = DO(SLU_JOURNAL_DONE, slu_journal_claim(journal, 5, CALL));
     assert_int_equal(reply->count, 2);
     assert_true(slu_str_eq(reply->records->owner, slu_journal_owner(journal)));
-    slu_journal_reply_free(reply);
+    record = (struct slu_record){
+        .id = slu_str_of(id.text), .claim = reply->records->claim, .attempts = 1};
     DONE(SLU_JOURNAL_DONE, slu_journal_note(journal, &record, CALL));
+    slu_journal_reply_free(reply);
     slu_journal_free(journal);
 }
 
