@@ -276,8 +276,8 @@ def case_what_is_noted_before_it_is_sent(world):
         if request.method == "POST":
             with contextlib.closing(sqlite3.connect(world.file)) as db:
                 db.row_factory = sqlite3.Row
-                running.append(dict(db.execute("SELECT * FROM operations WHERE state = 'running'")
-                                    .fetchone()))
+                running.append(dict(db.execute(
+                    "SELECT * FROM operations WHERE state = 'running' ORDER BY created_ms DESC").fetchone()))
         if len(running) == 1:
             throttled(link, 1)
         else:
