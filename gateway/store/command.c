@@ -258,7 +258,7 @@ struct slu_store_command *slu_store_claim(struct slu_str owner, size_t most,
     unsigned char bytes[16];
     char digits[2 * sizeof(bytes)];
     struct slu_str claim = {digits, sizeof(digits)};
-    struct slu_store_param params[3];
+    struct slu_store_param params[SLU_STORE_CLAIM_GRACE + 1];
 
     if (!slu_random(bytes, sizeof(bytes))) {
         slu_fault_set(fault, SLU_FAULT_INTERNAL, "store", "the kernel gives no random bytes");
@@ -268,8 +268,10 @@ struct slu_store_command *slu_store_claim(struct slu_str owner, size_t most,
     params[0] = text(owner);
     params[1] = text(claim);
     params[2] = number((int64_t)most);
-    return with_undo(slu_store_command_new(SLU_STORE_CLAIM, params, 3, fault), SLU_STORE_DISOWN,
-                     (const struct slu_store_param[]){text(claim), text(owner)}, 2, fault);
+    params[SLU_STORE_CLAIM_GRACE] = number(0); /* set when it is executed */
+    return with_undo(slu_store_command_new(SLU_STORE_CLAIM, params, SLU_COUNT(params), fault),
+                     SLU_STORE_DISOWN, (const struct slu_store_param[]){text(claim), text(owner)},
+                     2, fault);
 }
 
 struct slu_store_command *slu_store_lock(struct slu_str owner, struct slu_str name,

@@ -63,6 +63,7 @@ struct slu_journal {
     bool tried;      /* the first attempt at opening is over */
     uint64_t now_us; /* of this round */
     uint64_t retry_us, backoff_us, renew_us, prune_us, give_up_us;
+    uint64_t writable_us; /* since when it is */
     uint64_t numbered;
     struct list waiting; /* taken from the queue, not executed yet */
     struct slu_store_command *group[GROUP + CHORES];
@@ -354,6 +355,8 @@ static void renew(struct slu_journal *journal)
     journal->renew_us = journal->now_us + (uint64_t)journal->options.lease_ms * 1000 / 3;
     if (atomic_exchange(&journal->writable, true))
         journal->backoff_us = RETRY_FIRST_US;
+    else
+        journal->writable_us = slu_clock_mono_us();
 }
 
 /* ---- a round of the thread */
@@ -382,6 +385,17 @@ static bool has_waited_enough(const struct slu_journal *journal,
     return false;
 }
 
+/* When the store was away for all, the leases of the living have ended, too: who is back first
+ * leaves the others as much time as a lease is long. */
+static void allow_grace(const struct slu_journal *journal, struct slu_store_command *command)
+{
+    uint64_t lease_us = (uint64_t)journal->options.lease_ms * 1000;
+    bool long_back = slu_clock_mono_us() - journal->writable_us >= lease_us;
+
+    if (command->verb == SLU_STORE_CLAIM)
+        command->param[SLU_STORE_CLAIM_GRACE].number = long_back ? 0 : journal->options.lease_ms;
+}
+
 /* Those that can be executed come into the group; those that have waited enough fail. */
 static void sort_out(struct slu_journal *journal)
 {
@@ -397,6 +411,7 @@ static void sort_out(struct slu_journal *journal)
         if (!command->number)
             command->number = ++journal->numbered;
         if (can_run(journal, command) && journal->grouped < GROUP) {
+            allow_grace(journal, command);
             journal->group[journal->grouped++] = command;
         } else if (!can_run(journal, command) && has_waited_enough(journal, command)) {
             if (why.kind == SLU_FAULT_NONE)

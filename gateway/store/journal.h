@@ -19,9 +19,10 @@
  * Who owns what: each process has an owner's name, drawn when the journal is made, and a lease in
  * the store, which the store thread renews. A record belongs to the owner that began or claimed it;
  * a note or settle by another owner, or under another claim (what was lost may have come back), has
- * no effect and is told (NONE). The store's clock counts, not
- * the replicas'. A SQLite file belongs to one process at a time (a lock beside it), so there all
- * other owners are dead.
+ * no effect and is told (NONE). The store's clock counts, not the replicas'. A process that has
+ * just reached the store claims nothing of an owner whose lease ended less than a lease ago: it may
+ * have been the store that was away. A SQLite file belongs to one process at a time (a lock beside
+ * it), so there all other owners are dead.
  */
 #ifndef SLU_STORE_JOURNAL_H
 #define SLU_STORE_JOURNAL_H

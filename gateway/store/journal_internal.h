@@ -67,6 +67,8 @@ enum slu_store_verb {
     SLU_STORE_VERBS
 };
 
+enum { SLU_STORE_CLAIM_GRACE = 3 }; /* a claim's parameter, in milliseconds */
+
 /* What becomes of a command while the store cannot be written. */
 enum slu_store_wait { SLU_STORE_AT_ONCE, SLU_STORE_PATIENT, SLU_STORE_KEPT };
 

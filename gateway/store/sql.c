@@ -60,9 +60,10 @@ bool slu_store_newer(struct slu_fault *fault, const char *place, int64_t found, 
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,"    \
     " 'running', @NOW) "
 #define KEY "(caller, scope, idempotency_key) WHERE idempotency_key IS NOT NULL"
-#define DEAD(table)                                                                                \
+#define DEAD_FOR(table, ms)                                                                        \
     "NOT EXISTS (SELECT 1 FROM owners WHERE owners.owner = " table                                 \
-    ".owner AND owners.lease_until_ms > @NOW)"
+    ".owner AND owners.lease_until_ms > @NOW - " ms ")"
+#define DEAD(table) DEAD_FOR(table, "0")
 
 #define CLAIM(param) "COALESCE(claim, '') = COALESCE(CAST(" param " AS TEXT), '')"
 
@@ -113,10 +114,11 @@ const struct slu_store_verb_info slu_store_verbs[SLU_STORE_VERBS] = {
     [SLU_STORE_UNLOCK] = {"unlock",
         "DELETE FROM locks WHERE name = $1 AND holder = $2 AND owner = $3 @TOLD",
         true, false, SLU_STORE_KEPT, 1, NULL},
-    /* The claim's own number finds again what a transaction of unknown end may have claimed. */
+    /* The claim's own number finds again what a transaction of unknown end may have claimed. An
+     * owner whose lease has just ended has $4 to renew it. */
     [SLU_STORE_CLAIM] = {"claim",
         "WITH due (due_id) AS MATERIALIZED (SELECT id FROM operations WHERE state = 'running'"
-        " AND (claim = $2 OR owner <> $1 AND " DEAD("operations") ")"
+        " AND (claim = $2 OR owner <> $1 AND " DEAD_FOR("operations", "$4") ")"
         " ORDER BY CASE WHEN claim = $2 THEN 0 ELSE 1 END, created_ms LIMIT $3 @SKIP)"
         " UPDATE operations SET owner = $1, claim = $2, updated_ms = @NOW FROM due"
         " WHERE id = due_id"

@@ -301,6 +301,38 @@ static void test_two_claim(void **state)
     assert_int_equal(ask(place, "SELECT count(DISTINCT owner) FROM operations"), 2);
 }
 
+/* The store was away for longer than a lease: whoever is back first claims nothing of those who
+ * live and only could not say so. */
+static void test_back_first(void **state)
+{
+    struct place *place = *state;
+    struct slu_journal_options options;
+    struct slu_journal *journal;
+    struct id id = id_of(41, 1);
+    struct slu_record record = record_of(&id, NULL);
+    struct slu_journal_reply *reply;
+    uint64_t began = slu_clock_mono_us();
+
+    postgres_database(place);
+    options = options_of(place);
+    options.lease_ms = 1500;
+    journal = journal_with(&options);
+    DONE(SLU_JOURNAL_DONE, slu_journal_begin(journal, &record, CALL));
+    ask(place, "UPDATE operations SET owner = 'other'");
+    ask(place, "INSERT INTO owners VALUES ('other',"
+               " CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT))");
+    reply = DO(SLU_JOURNAL_DONE, slu_journal_claim(journal, 10, CALL));
+    assert_int_equal(reply->count, 0);
+    while (!reply->count) {
+        slu_journal_reply_free(reply);
+        usleep(50000);
+        reply = DO(SLU_JOURNAL_DONE, slu_journal_claim(journal, 10, CALL));
+    }
+    slu_journal_reply_free(reply);
+    assert_in_range(slu_clock_mono_us() - began, 1500000, 4000000);
+    slu_journal_free(journal);
+}
+
 /* The same keys from two replicas at once, in opposite order. */
 struct rival {
     struct slu_journal *journal;
@@ -412,8 +444,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_server_killed), cmocka_unit_test(test_server_down_at_start),
         cmocka_unit_test(test_server_stalls), cmocka_unit_test(test_two_claim),
-        cmocka_unit_test(test_rivals),        cmocka_unit_test(test_secrets),
-        cmocka_unit_test(test_two_lock),
+        cmocka_unit_test(test_back_first),    cmocka_unit_test(test_rivals),
+        cmocka_unit_test(test_secrets),       cmocka_unit_test(test_two_lock),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
