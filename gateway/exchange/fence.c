@@ -14,7 +14,11 @@
 #include "codec/digest.h"
 #include "codec/text.h"
 
-enum { WAIT_MS = 5000 }; /* for a journal that stands still; its own patience is shorter */
+enum {
+    WAIT_MS = 5000, /* for a journal that stands still; its own patience is shorter */
+    AGAIN_MS = 200,
+    HALF_DONE_MS = 30000,
+};
 
 /* What is told of a write */
 
@@ -95,6 +99,21 @@ static void told(struct slu_journal_reply *reply, void *user)
     slu_job_resume(job);
 }
 
+/* What is half done, or to be undone, waits for a store that cannot be written as long as its act
+ * may take: what it leaves behind otherwise somebody has to clean up. */
+static enum slu_job_step not_noted(struct slu_job *job, const char *why)
+{
+    bool half_done = job->done || job->verify;
+    uint64_t now = slu_job_now_us(job);
+    uint64_t least_us = (uint64_t)(SLU_RETRY_LEAST_MS + AGAIN_MS) * 1000;
+
+    if (!half_done || now >= job->note_until_us || now + least_us >= job->until_us)
+        return refuse(job, why);
+    job->notes_later = true;
+    job->timer_ready = false;
+    return slu_timer_set(&job->timer, AGAIN_MS) ? JOB_WAIT : slu_job_out_of_memory(job);
+}
+
 static enum slu_job_step note(struct slu_job *job)
 {
     struct slu_record record = slu_progress_record(job->entry->x, SLU_RECORD_RUNNING);
@@ -105,7 +124,7 @@ static enum slu_job_step note(struct slu_job *job)
     record.fingerprint = job->fingerprint;
     job->entry->x->noted = record.parts;
     job->noted_us = slu_clock_mono_us();
-    job->timer_ready = false;
+    job->timer_ready = job->notes_later = false;
     job->letter = slu_letter_new(job->station->worker, false, told, job);
     if (!record.parts.p || !job->letter || !slu_timer_set(&job->timer, WAIT_MS)) {
         slu_mem_free(slu_take(job->letter));
@@ -115,7 +134,7 @@ static enum slu_job_step note(struct slu_job *job)
                          job->letter, &fault))
         return JOB_WAIT;
     slu_mem_free(slu_take(job->letter));
-    return refuse(job, fault.words);
+    return not_noted(job, fault.words);
 }
 
 static enum slu_job_step noted(struct slu_job *job)
@@ -131,11 +150,11 @@ static enum slu_job_step noted(struct slu_job *job)
         return refuse(job, "another gateway has taken the write over and finishes it");
     }
     if (outcome != SLU_JOURNAL_DONE)
-        return refuse(job, fault.words);
+        return not_noted(job, fault.words);
     if (entry->ours_us < job->noted_us)
         entry->ours_us = job->noted_us;
     return is_ours(job) ? JOB_SIGN
-                        : refuse(job, "the lease or the lock in the journal is about to end");
+                        : not_noted(job, "the lease or the lock in the journal is about to end");
 }
 
 enum slu_job_step slu_fence(struct slu_job *job)
@@ -144,9 +163,16 @@ enum slu_job_step slu_fence(struct slu_job *job)
         return noted(job);
     if (job->left && (!job->acted || job->station->worker->ending))
         return slu_job_fail(job, 'C', SLU_FAULT_TIMEOUT, "the caller left");
-    if (job->letter)
-        return job->timer_ready ? refuse(job, "the journal takes too long") : JOB_WAIT;
+    if (job->letter && !job->timer_ready)
+        return JOB_WAIT;
+    if (job->letter) {
+        slu_letter_leave(&job->letter);
+        return not_noted(job, "the journal takes too long");
+    }
+    if (job->notes_later)
+        return job->timer_ready ? note(job) : JOB_WAIT;
     slu_fence_print(job);
+    job->note_until_us = slu_job_now_us(job) + (uint64_t)HALF_DONE_MS * 1000;
     return !job->follows && is_ours(job) ? JOB_SIGN : note(job);
 }
 

@@ -197,7 +197,8 @@ struct slu_job {
     /* the journal: fence.c */
     struct slu_letter *letter;
     struct slu_journal_reply *told;
-    uint64_t noted_us;
+    uint64_t noted_us, note_until_us;
+    bool notes_later;           /* the store could not be written */
     struct slu_str fingerprint; /* of the native write under way */
 
     /* attempts: attempt.c, find.c */

@@ -232,6 +232,27 @@ def case_a_further_act_of_what_is_not_ours(world):
     assert methods.count("POST") == 1 and "DELETE" not in methods, methods
 
 
+def case_half_done_while_the_store_cannot_be_written(world):
+    """Longer than a note waits by itself: what is half done is finished when the store is back."""
+    world.cloud.clear()
+    holder = sqlite3.connect(world.file, timeout=5, isolation_level=None, check_same_thread=False)
+
+    def fault(link, request):
+        if request.method == "POST":
+            holder.execute("BEGIN IMMEDIATE")
+        behaves(world, link, request)
+    world.cloud.fault = fault
+    body = fresh(enabled=False)
+    answer = meanwhile(lambda: world.solo.create("net", body, headers=key(), timeout=60))
+    comes_true(world.cloud.writes, "made")
+    time.sleep(4)
+    world.cloud.fault = None
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert answer().status == 201 and answer().json()["enabled"] is False, repr(answer())
+    assert [log["admin_state"] for log in of_resource(world, body)] == [False]
+
+
 def case_undoing_what_is_not_ours(world):
     world.cloud.clear()
 
