@@ -222,7 +222,7 @@ static struct slu_value *short_document(struct slu_exchange *x, struct slu_fault
 struct slu_str slu_progress_short_answer(struct slu_exchange *x)
 {
     struct slu_fault why = {0};
-    struct slu_str text = SLU_STR_NONE;
+    struct slu_str text;
 
     if (x->door)
         return SLU_STR("");

@@ -178,11 +178,11 @@ void slu_revisit_plan(struct slu_exchange *x)
 bool slu_revisit_later(struct slu_exchange *x)
 {
     struct slu_revisit *revisit = x->revisit;
-    uint32_t pause_ms = revisit ? revisit->pause_ms * 2 : 0;
+    uint32_t pause_ms;
 
-    if (!x->puts_off)
+    if (!x->puts_off || !revisit)
         return false;
-    pause_ms = pause_ms < MOST_MS ? pause_ms : MOST_MS;
+    pause_ms = revisit->pause_ms * 2 < MOST_MS ? revisit->pause_ms * 2 : MOST_MS;
     if (!set_pause(revisit, pause_ms))
         return false;
     slu_log(SLU_LOG_INFO, "recover", "operation %.*s could not be looked for: again in %u s",
