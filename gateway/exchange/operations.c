@@ -174,6 +174,24 @@ static void put_answer(struct slu_arena *arena, struct slu_value *document,
                       answer);
 }
 
+/* What was recorded too late for whoever wanted it, and so never begun, has no answer. */
+static void put_end(struct slu_arena *arena, struct slu_value *document,
+                    const struct slu_record *record)
+{
+    struct slu_fault fault = {0};
+
+    if (record->state != SLU_RECORD_FAILED || record->attempts || record->headers.p) {
+        slu_value_put(document, SLU_STR("http_status"), slu_value_int(arena, record->status));
+        put_answer(arena, document, record);
+        return;
+    }
+    slu_fault_set(&fault, SLU_FAULT_UNAVAILABLE, "",
+                  "the write was recorded too late, so nothing was sent: send it again");
+    slu_value_put(document, SLU_STR("http_status"),
+                  slu_value_int(arena, slu_fault_info(fault.kind)->status));
+    slu_value_put(document, SLU_STR("error"), slu_problem_of(arena, &fault));
+}
+
 /* Before the first note there is but one thing to tell of a part. */
 static struct slu_value *first_parts(struct slu_arena *arena, const struct slu_record *record)
 {
@@ -249,10 +267,8 @@ struct slu_value *slu_operation_document(struct slu_arena *arena, const struct s
     put_time(arena, document, SLU_STR("created_at"), record->created_ms);
     put_time(arena, document, SLU_STR("updated_at"), record->updated_ms);
     put_parts(arena, document, record);
-    if (record->state != SLU_RECORD_RUNNING) {
-        slu_value_put(document, SLU_STR("http_status"), slu_value_int(arena, record->status));
-        put_answer(arena, document, record);
-    }
+    if (record->state != SLU_RECORD_RUNNING)
+        put_end(arena, document, record);
     return document;
 }
 

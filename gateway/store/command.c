@@ -139,9 +139,10 @@ static struct slu_store_command *with_undo(struct slu_store_command *command,
 }
 
 struct slu_store_command *slu_store_begin(struct slu_str owner, const struct slu_record *record,
-                                          struct slu_fault *fault)
+                                          int64_t retention_ms, struct slu_fault *fault)
 {
     enum slu_store_verb verb = record->key.p ? SLU_STORE_BEGIN : SLU_STORE_BEGIN_FREE;
+    const struct slu_store_param undo[] = {text(record->id), text(owner), number(retention_ms)};
     struct slu_store_command *command = NULL;
     struct slu_buf targets;
 
@@ -159,8 +160,7 @@ struct slu_store_command *slu_store_begin(struct slu_str owner, const struct slu
         command = slu_store_command_new(verb, params, SLU_COUNT(params), fault);
     }
     slu_buf_done(&targets);
-    return with_undo(command, SLU_STORE_DISCARD,
-                     (const struct slu_store_param[]){text(record->id), text(owner)}, 2, fault);
+    return with_undo(command, SLU_STORE_ABANDON, undo, SLU_COUNT(undo), fault);
 }
 
 struct slu_store_command *slu_store_note(struct slu_str owner, const struct slu_record *record,

@@ -713,8 +713,10 @@ static bool hand_over(struct slu_journal *journal, struct slu_store_command *com
 bool slu_journal_begin(struct slu_journal *journal, const struct slu_record *record,
                        slu_journal_done_fn *done, void *user, struct slu_fault *fault)
 {
-    return hand_over(journal, slu_store_begin(slu_journal_owner(journal), record, fault), done,
-                     user, fault);
+    return hand_over(
+        journal,
+        slu_store_begin(slu_journal_owner(journal), record, journal->options.retention_ms, fault),
+        done, user, fault);
 }
 
 void slu_journal_take_back(struct slu_journal *journal, struct slu_journal_reply *done)

@@ -132,12 +132,13 @@ bool slu_journal_holds(const struct slu_journal *journal, uint64_t at_us);
 
 /* Records a new operation as running and ours. EXISTS when the same caller, scope and key are bound
  * already; atomic, also between replicas. Nothing may be sent before DONE. After FAILED nothing may
- * be sent, and whatever may have been recorded is taken out again. */
+ * be sent, and whatever may have been recorded ends as failed, with no attempts, no answer and its
+ * key free: somebody may have met it meanwhile. */
 SLU_NODISCARD bool slu_journal_begin(struct slu_journal *journal, const struct slu_record *record,
                                      slu_journal_done_fn *done, void *user,
                                      struct slu_fault *fault);
-/* For whoever has stopped waiting when DONE arrives (a stalled disk): takes out again what was
- * begun and not sent; unlocks what was locked. Cannot fail; the reply is the journal's. */
+/* For whoever has stopped waiting when DONE arrives (a stalled disk): ends what was begun and not
+ * sent in the same way; unlocks what was locked. Cannot fail; the reply is the journal's. */
 void slu_journal_take_back(struct slu_journal *journal, struct slu_journal_reply *done);
 /* Before a further native write is sent: attempts and updated_ms, and those of token, fingerprint,
  * flow_log_id, parts, upstream that are given. NONE: the operation is not ours, send nothing. */

@@ -51,7 +51,8 @@ enum slu_store_verb {
     SLU_STORE_NOTE,
     SLU_STORE_SETTLE,
     SLU_STORE_SETTLE_FREE, /* the key becomes free again */
-    SLU_STORE_DISCARD,     /* what a failed begin may have left, and what was withdrawn */
+    SLU_STORE_ABANDON,     /* what a failed begin may have left */
+    SLU_STORE_DISCARD,     /* what was withdrawn */
     SLU_STORE_DISOWN,      /* what a failed claim may have made ours */
     SLU_STORE_LOCK,
     SLU_STORE_UNLOCK,
@@ -176,8 +177,10 @@ void slu_store_command_free(struct slu_store_command *command);
 SLU_AUTO_DEFINE(slu_store_command)
 
 /* The commands of the interface, before they are handed over. */
-SLU_NODISCARD struct slu_store_command *
-slu_store_begin(struct slu_str owner, const struct slu_record *record, struct slu_fault *fault);
+SLU_NODISCARD struct slu_store_command *slu_store_begin(struct slu_str owner,
+                                                        const struct slu_record *record,
+                                                        int64_t retention_ms,
+                                                        struct slu_fault *fault);
 SLU_NODISCARD struct slu_store_command *
 slu_store_note(struct slu_str owner, const struct slu_record *record, struct slu_fault *fault);
 SLU_NODISCARD struct slu_store_command *slu_store_settle(struct slu_str owner,

@@ -96,6 +96,11 @@ const struct slu_store_verb_info slu_store_verbs[SLU_STORE_VERBS] = {
     [SLU_STORE_SETTLE] = {"settle", SETTLE(""), true, false, SLU_STORE_KEPT, 2, NULL},
     [SLU_STORE_SETTLE_FREE] = {"settle", SETTLE(", idempotency_key = NULL"),
         true, false, SLU_STORE_KEPT, 2, NULL},
+    /* Somebody may have been told where to ask for it. */
+    [SLU_STORE_ABANDON] = {"abandon",
+        "UPDATE operations SET state = 'failed', attempts = 0, idempotency_key = NULL,"
+        " expires_ms = @NOW + $3 WHERE id = $1 AND owner = $2 AND state = 'running' @TOLD",
+        true, false, SLU_STORE_KEPT, 2, NULL},
     [SLU_STORE_DISCARD] = {"discard",
         "DELETE FROM operations WHERE id = $1 AND owner = $2 AND state = 'running' @TOLD",
         true, false, SLU_STORE_KEPT, 2, NULL},

@@ -130,6 +130,22 @@ static void tells_parts(void **state)
     assert_true(slu_str_is(part->text, "id-1"));
 }
 
+/* What the journal took and nobody waited for. */
+static void tells_what_was_never_begun(void **state)
+{
+    struct world *world = *state;
+    struct slu_record late = put(world, 0, (struct slu_record){0});
+    struct slu_value *document, *error;
+
+    journal_sql(world, "UPDATE operations SET state = 'failed', attempts = 0");
+    document = told(world, get(world, PORTAL_KEY, late.id), 200);
+    assert_str(text_of(document, "status"), "failed");
+    assert_int_equal(number_of(document, "http_status"), 503);
+    error = slu_value_find(document, SLU_STR("error"));
+    assert_str(text_of(error, "code"), "unavailable");
+    assert_true(slu_value_find(error, SLU_STR("retryable"))->truth);
+}
+
 static void tells_callers_their_own(void **state)
 {
     struct world *world = *state;
@@ -248,6 +264,7 @@ int main(void)
         IN_A_JOURNAL_WORLD(tells_a_record),
         IN_A_JOURNAL_WORLD(tells_how_it_stands),
         IN_A_JOURNAL_WORLD(tells_parts),
+        IN_A_JOURNAL_WORLD(tells_what_was_never_begun),
         IN_A_JOURNAL_WORLD(tells_callers_their_own),
         IN_A_JOURNAL_WORLD(lists_in_pages),
         IN_A_JOURNAL_WORLD(lists_what_is_wanted),

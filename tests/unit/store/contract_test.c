@@ -662,7 +662,7 @@ static bool one_of_each(void *context)
     struct slu_store_command *commands[5] = {NULL};
     void *opened = NULL;
     bool good = engine->open(&options, slu_store_migrations, &opened, &fault) &&
-                (commands[0] = slu_store_begin(owner, &record, &fault)) &&
+                (commands[0] = slu_store_begin(owner, &record, 1000, &fault)) &&
                 (commands[1] = slu_store_note(owner, &record, &fault)) &&
                 (commands[2] = slu_store_claim(SLU_STR("other"), 2, &fault)) &&
                 (commands[3] = slu_store_get(record.id, SLU_STR_NONE, &fault)) &&

@@ -95,6 +95,20 @@ static void test_soon_back(void **state)
     slu_journal_free(journal);
 }
 
+/* It is told as failed without an attempt, and its key is free. */
+static void is_abandoned(struct slu_journal *journal, struct slu_str operation)
+{
+    struct slu_journal_reply *reply =
+        DO(SLU_JOURNAL_DONE, slu_journal_get(journal, operation, SLU_STR_NONE, CALL));
+    const struct slu_record *record = &reply->records[0];
+
+    assert_int_equal(record->state, SLU_RECORD_FAILED);
+    assert_int_equal(record->attempts, 0);
+    assert_null(record->key.p);
+    assert_true(record->expires_ms > 0);
+    slu_journal_reply_free(reply);
+}
+
 static void test_begin_failed(void **state)
 {
     struct slu_journal *journal = fresh();
@@ -107,7 +121,7 @@ static void test_begin_failed(void **state)
     DONE(SLU_JOURNAL_FAILED, slu_journal_begin(journal, &record, CALL));
     assert_true(becomes_writable(journal, true));
     usleep(200000);
-    DONE(SLU_JOURNAL_NONE, slu_journal_get(journal, record.id, SLU_STR_NONE, CALL));
+    is_abandoned(journal, record.id);
     record = record_of(&other, "k"); /* the key is free */
     DONE(SLU_JOURNAL_DONE, slu_journal_begin(journal, &record, CALL));
     slu_journal_free(journal);
@@ -127,7 +141,7 @@ static void test_taken_back(void **state)
     slu_mem_fail_at(1);
     slu_journal_take_back(journal, begun);
     assert_int_equal(slu_mem_fail_at(0), 0);
-    DONE(SLU_JOURNAL_NONE, slu_journal_get(journal, record.id, SLU_STR_NONE, CALL));
+    is_abandoned(journal, record.id);
     record = record_of(&other, "k"); /* the key is free */
     DONE(SLU_JOURNAL_DONE, slu_journal_begin(journal, &record, CALL));
     slu_journal_free(journal);
