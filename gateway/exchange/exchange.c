@@ -404,6 +404,8 @@ static enum slu_step work(struct slu_exchange *x)
         answer_early(x);
         return STEP_WAIT;
     }
+    if (slu_record_asks_removal(x))
+        return STEP_WAIT;
     if (x->job)
         take_over(x, x->job);
     return STEP_REPLY;

@@ -231,6 +231,7 @@ struct slu_exchange {
     uint32_t watch_ms; /* until it is looked at again; 0: not watched */
     size_t jobs_over;
     bool recorded, replayed, out_of_patience, watched, asks;
+    bool asked_removal, removed_before;
     unsigned settling; /* how often handing the end over was tried */
     bool settled;      /* it was handed over */
     bool detached;     /* nobody waits for this one: */
@@ -383,6 +384,9 @@ SLU_NODISCARD bool slu_record_token(struct slu_exchange *x, struct slu_job *job)
  * journal did not take it. The step RECORD waits for the answer. */
 struct slu_letter *slu_record_ask(struct slu_exchange *x);
 enum slu_step slu_record_unasked(struct slu_exchange *x);
+/* The job was a delete that found nothing: true while the journal is asked whether one was sent
+ * before, which x->removed_before tells then. */
+bool slu_record_asks_removal(struct slu_exchange *x);
 /* It was refused by the target's table after all, and nothing was sent: it leaves no operation. */
 bool slu_record_withdraws(const struct slu_exchange *x);
 /* A write of the job may have taken effect, and nobody knows. */

@@ -416,8 +416,10 @@ bool slu_fetch_again(struct slu_job *job);
 
 /*
  * removals.c: flow logs that were removed in this last hour by a delete of ours, whoever heard of
- * its end; so that a repeat of it succeeds.
+ * its end; so that a repeat of it succeeds. The journal, where there is one, knows of them longer.
  */
+/* A delete found nothing, and it was not this one that removed it. */
+bool slu_removals_doubt(const struct slu_job *job);
 void slu_removals_note(const struct slu_job *job);
 bool slu_removals_know(const struct slu_job *job);
 

@@ -49,20 +49,32 @@ static bool set_patience(struct slu_exchange *x, uint32_t ms)
     return slu_timer_set(&x->timer, ms);
 }
 
+/* What is not handed over is nobody's. */
+static void drop_letter(struct slu_exchange *x)
+{
+    slu_mem_free(slu_take(x->letter));
+}
+
+static bool write_letter(struct slu_exchange *x, bool begins)
+{
+    x->letter = letter_new(x, begins);
+    if (x->letter && set_patience(x, WAIT_MS))
+        return true;
+    drop_letter(x);
+    return false;
+}
+
 struct slu_letter *slu_record_ask(struct slu_exchange *x)
 {
-    x->letter = letter_new(x, false);
-    x->asks = x->letter && set_patience(x, WAIT_MS);
-    if (x->asks)
-        return x->letter;
-    slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
-    return NULL;
+    x->asks = write_letter(x, false);
+    if (!x->asks)
+        slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
+    return x->letter;
 }
 
 enum slu_step slu_record_unasked(struct slu_exchange *x)
 {
-    slu_mem_free(x->letter);
-    x->letter = NULL;
+    drop_letter(x);
     return slu_exchange_fail(x, SLU_FAULT_UNAVAILABLE, "", "the journal cannot be read now");
 }
 
@@ -188,13 +200,11 @@ static enum slu_step begin(struct slu_exchange *x)
     record.token = x->entry.token;
     record.fingerprint = x->entry.fingerprint;
     x->entry.ours_us = slu_clock_mono_us();
-    x->letter = letter_new(x, true);
-    if (x->arena->failed || !x->letter || !set_patience(x, WAIT_MS))
+    if (x->arena->failed || !write_letter(x, true))
         return slu_exchange_fail(x, SLU_FAULT_MEMORY, "", "no memory for this request");
     if (slu_journal_begin(journal, &record, slu_letter_answered, x->letter, &why))
         return STEP_WAIT;
-    slu_mem_free(x->letter);
-    x->letter = NULL;
+    drop_letter(x);
     return slu_exchange_fail(x, why.kind, "",
                              "the write cannot be recorded, so nothing was sent: %s", why.words);
 }
@@ -279,15 +289,13 @@ static enum slu_step look_for_key(struct slu_exchange *x)
 
     x->unrecorded = slu_arena_get(x->arena, sizeof(why));
     slu_record_leave(x);
-    if (!x->key.p || !x->unrecorded || !record.scope.p || !(x->letter = letter_new(x, false)))
+    if (!x->key.p || !x->unrecorded || !record.scope.p || !write_letter(x, false))
         return not_recorded(x, &why);
     *x->unrecorded = why;
-    if (set_patience(x, WAIT_MS) &&
-        slu_journal_find(x->station->worker->gateway->journal, record.caller, record.scope,
+    if (slu_journal_find(x->station->worker->gateway->journal, record.caller, record.scope,
                          record.key, slu_letter_answered, x->letter, &ignored))
         return STEP_WAIT;
-    slu_mem_free(x->letter);
-    x->letter = NULL;
+    drop_letter(x);
     return not_recorded(x, &why);
 }
 
@@ -335,6 +343,32 @@ enum slu_step slu_record_begin(struct slu_exchange *x)
                                  x->asks ? "" : ", so nothing was sent");
     }
     return x->letter ? STEP_WAIT : begin(x);
+}
+
+/* A delete that finds nothing */
+
+bool slu_record_asks_removal(struct slu_exchange *x)
+{
+    struct slu_journal *journal = x->station->worker->gateway->journal;
+    struct slu_fault ignored = {0};
+
+    if (x->letter && !x->out_of_patience && !x->station->worker->ending)
+        return true;
+    if (x->letter || x->told) {
+        x->removed_before = x->told && x->told->outcome == SLU_JOURNAL_DONE;
+        slu_record_leave(x);
+        return false;
+    }
+    if (!x->recorded || x->door || x->asked_removal || !slu_removals_doubt(x->job))
+        return false;
+    x->asked_removal = true;
+    x->out_of_patience = false;
+    if (!write_letter(x, false))
+        return false;
+    if (slu_journal_removed(journal, scope_of(x), x->id, slu_letter_answered, x->letter, &ignored))
+        return true;
+    drop_letter(x);
+    return false;
 }
 
 /* The end */
@@ -478,18 +512,14 @@ static bool hand_over(struct slu_exchange *x, slu_journal_done_fn *done, struct 
 /* Without memory for a letter the end is recorded all the same. */
 static void settle(struct slu_exchange *x, struct slu_fault *fault)
 {
-    bool waits;
+    bool waits = write_letter(x, false);
 
-    x->letter = letter_new(x, false);
-    waits = x->letter && set_patience(x, WAIT_MS);
     x->settled = hand_over(x, waits ? slu_letter_answered : slu_letter_unread, fault);
-    if (!x->settled)
-        slu_log(SLU_LOG_ERROR, "journal", "the end of operation %.*s is not recorded: %s",
-                SLU_FMT(x->id), fault->words);
-    if (waits && x->settled)
+    if (x->settled)
         return;
-    slu_mem_free(x->letter);
-    x->letter = NULL;
+    drop_letter(x);
+    slu_log(SLU_LOG_ERROR, "journal", "the end of operation %.*s is not recorded: %s",
+            SLU_FMT(x->id), fault->words);
 }
 
 /* The gateway ends while the cloud still has the write: it stays open, and the next to start looks

@@ -48,6 +48,12 @@ void slu_removals_note(const struct slu_job *job)
         tell(job, job->id, "there");
 }
 
+bool slu_removals_doubt(const struct slu_job *job)
+{
+    return job && job->operation == SLU_OP_DELETE && job->fault.kind == SLU_FAULT_NOT_FOUND &&
+           !job->acted && job->id.p;
+}
+
 bool slu_removals_know(const struct slu_job *job)
 {
     return job->id.p && know(job, job->id);

@@ -465,8 +465,8 @@ static void reply_flow_log(struct slu_exchange *x)
 /* A repeat of our own delete, the end of which the caller may not have heard. */
 static void forgive_repeat(struct slu_exchange *x)
 {
-    if (!x->job || x->operation != SLU_OP_DELETE || x->fault.kind != SLU_FAULT_NOT_FOUND ||
-        x->job->acted || !slu_removals_know(x->job))
+    if (x->fault.kind != SLU_FAULT_NOT_FOUND || !slu_removals_doubt(x->job) ||
+        !(x->removed_before || slu_removals_know(x->job)))
         return;
     x->fault = (struct slu_fault){0};
     x->flow_log = NULL;

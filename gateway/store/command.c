@@ -225,6 +225,14 @@ struct slu_store_command *slu_store_get(struct slu_str id, struct slu_str caller
     return slu_store_command_new(SLU_STORE_GET, params, SLU_COUNT(params), fault);
 }
 
+struct slu_store_command *slu_store_removed(struct slu_str scope, struct slu_str id,
+                                            struct slu_fault *fault)
+{
+    const struct slu_store_param params[] = {text(scope), text(id)};
+
+    return slu_store_command_new(SLU_STORE_REMOVED, params, SLU_COUNT(params), fault);
+}
+
 struct slu_store_command *slu_store_list(const struct slu_journal_filter *filter,
                                          struct slu_fault *fault)
 {

@@ -767,6 +767,12 @@ bool slu_journal_get(struct slu_journal *journal, struct slu_str id, struct slu_
     return hand_over(journal, slu_store_get(id, caller, fault), done, user, fault);
 }
 
+bool slu_journal_removed(struct slu_journal *journal, struct slu_str scope, struct slu_str id,
+                         slu_journal_done_fn *done, void *user, struct slu_fault *fault)
+{
+    return hand_over(journal, slu_store_removed(scope, id, fault), done, user, fault);
+}
+
 bool slu_journal_list(struct slu_journal *journal, const struct slu_journal_filter *filter,
                       slu_journal_done_fn *done, void *user, struct slu_fault *fault)
 {

@@ -164,6 +164,13 @@ SLU_NODISCARD bool slu_journal_get(struct slu_journal *journal, struct slu_str i
                                    struct slu_str caller, slu_journal_done_fn *done, void *user,
                                    struct slu_fault *fault);
 
+/* Has a delete of this scope, of any caller but not the operation `id`, had an effect, or may it
+ * have? DONE or NONE. A failure counts unless its status says that the delete was refused: its
+ * effect may have come late. */
+SLU_NODISCARD bool slu_journal_removed(struct slu_journal *journal, struct slu_str scope,
+                                       struct slu_str id, slu_journal_done_fn *done, void *user,
+                                       struct slu_fault *fault);
+
 enum { SLU_JOURNAL_PAGE = 1000 };
 
 struct slu_journal_filter {

@@ -64,6 +64,7 @@ enum slu_store_verb {
     SLU_STORE_LEAVE, /* gives the owner's lease back */
     SLU_STORE_GET,
     SLU_STORE_FIND,
+    SLU_STORE_REMOVED,
     SLU_STORE_LIST,
     SLU_STORE_VERBS
 };
@@ -193,6 +194,8 @@ SLU_NODISCARD struct slu_store_command *slu_store_find(struct slu_str caller, st
                                                        struct slu_str key, struct slu_fault *fault);
 SLU_NODISCARD struct slu_store_command *slu_store_get(struct slu_str id, struct slu_str caller,
                                                       struct slu_fault *fault);
+SLU_NODISCARD struct slu_store_command *slu_store_removed(struct slu_str scope, struct slu_str id,
+                                                          struct slu_fault *fault);
 SLU_NODISCARD struct slu_store_command *slu_store_list(const struct slu_journal_filter *filter,
                                                        struct slu_fault *fault);
 SLU_NODISCARD struct slu_store_command *slu_store_claim(struct slu_str owner, size_t most,

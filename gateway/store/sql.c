@@ -9,7 +9,7 @@
 
 /* Step 1: operations and whose they are. The running ones have an index of their own, which stays
  * small however many are kept. Step 2: locks. Step 3: wishes. Step 4: when, by the store's clock.
- */
+ * Step 5: deletes by what they were of; by a column that never changes. */
 const char *const slu_store_migrations[] = {
     "CREATE TABLE operations ("
     " id @ID PRIMARY KEY, caller @ID NOT NULL, scope @ID NOT NULL, idempotency_key @ID,"
@@ -32,6 +32,8 @@ const char *const slu_store_migrations[] = {
 
     "ALTER TABLE operations ADD COLUMN begun_ms BIGINT NOT NULL DEFAULT 0;"
     "UPDATE operations SET begun_ms = created_ms WHERE state = 'running'",
+
+    "CREATE INDEX operations_deletes ON operations (scope) WHERE operation = 'delete'",
     NULL,
 };
 
@@ -156,6 +158,11 @@ const struct slu_store_verb_info slu_store_verbs[SLU_STORE_VERBS] = {
         "SELECT @COLUMNS FROM operations"
         " WHERE caller = $1 AND scope = $2 AND idempotency_key = $3",
         false, true, SLU_STORE_AT_ONCE, 4, NULL},
+    /* What ended as a definite refusal has removed nothing, nor what never began. */
+    [SLU_STORE_REMOVED] = {"removed",
+        "SELECT 1 FROM operations WHERE operation = 'delete' AND scope = $1 AND id <> $2"
+        " AND (state <> 'failed' OR status >= 500) LIMIT 1",
+        false, false, SLU_STORE_AT_ONCE, 4, NULL},
     [SLU_STORE_LIST] = {"list",
         "SELECT @COLUMNS FROM operations WHERE caller = $1"
         " AND (CAST($2 AS TEXT) IS NULL OR state = $2)"

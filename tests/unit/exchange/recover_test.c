@@ -380,6 +380,22 @@ static void a_delete_that_did_nothing(void **state)
     CALLED("GET " ONE_AT);
 }
 
+/* Told as failed, for it was still there then; whoever repeats it later, at whichever gateway,
+ * finds it gone. What the cloud refused is another matter. */
+static void a_delete_came_very_late(void **state)
+{
+    struct world *world = *state;
+
+    left_behind(world, a_delete());
+    journal_sql(world, "UPDATE operations SET state = 'failed', status = 403, "
+                       "idempotency_key = NULL");
+    recover(world);
+    told(world, talk_method(world, "DELETE", ONE, "idempotency-key: \"k\"\r\n", NULL), 404);
+    journal_sql(world, "UPDATE operations SET status = 503");
+    assert_int_equal(talk_method(world, "DELETE", ONE, "idempotency-key: \"l\"\r\n", NULL)->status,
+                     204);
+}
+
 static void a_change_is_seen_late(void **state)
 {
     struct world *world = *state;
@@ -814,6 +830,7 @@ int main(void)
         IN_A_CRASHED_WORLD(a_create_that_did_nothing),
         IN_A_CRASHED_WORLD(a_delete_is_seen_late),
         IN_A_CRASHED_WORLD(a_delete_that_did_nothing),
+        IN_A_CRASHED_WORLD(a_delete_came_very_late),
         IN_A_CRASHED_WORLD(a_change_is_seen_late),
         IN_A_CRASHED_WORLD(a_change_that_is_half_done),
         IN_A_CRASHED_WORLD(a_lenient_change),

@@ -586,6 +586,51 @@ static void test_one_guilty(void **state)
     slu_journal_free(journal);
 }
 
+/* A write of one flow log, by an operation that ended like this. */
+static void write_once(struct slu_journal *journal, const struct id *id, const char *operation,
+                       enum slu_record_state state, int64_t status)
+{
+    struct slu_record record = record_of(id, NULL);
+
+    record.operation = slu_str_of(operation);
+    record.scope = record.id;
+    DONE(SLU_JOURNAL_DONE, slu_journal_begin(journal, &record, CALL));
+    record.state = state;
+    record.status = status;
+    if (state != SLU_RECORD_RUNNING)
+        DONE(SLU_JOURNAL_DONE, slu_journal_settle(journal, &record, true, CALL));
+}
+
+static void test_removed(void **state)
+{
+    static const struct {
+        const char *operation;
+        enum slu_record_state state;
+        int64_t status;
+        bool removed;
+    } rows[] = {
+        {"update", SLU_RECORD_SUCCEEDED, 200, false}, {"delete", SLU_RECORD_FAILED, 0, false},
+        {"delete", SLU_RECORD_FAILED, 403, false},    {"delete", SLU_RECORD_FAILED, 404, false},
+        {"delete", SLU_RECORD_FAILED, 503, true},     {"delete", SLU_RECORD_UNKNOWN, 502, true},
+        {"delete", SLU_RECORD_SUCCEEDED, 204, true},  {"delete", SLU_RECORD_RUNNING, 0, true},
+    };
+    struct slu_journal *journal = fresh(state);
+    struct id other = id_of(14, 0);
+    struct slu_str me = slu_str_of(other.text);
+
+    for (uint64_t i = 0; i < SLU_COUNT(rows); i++) {
+        struct id id = id_of(13, i);
+        struct slu_str scope = slu_str_of(id.text); /* each has one of its own */
+
+        write_once(journal, &id, rows[i].operation, rows[i].state, rows[i].status);
+        DONE(rows[i].removed ? SLU_JOURNAL_DONE : SLU_JOURNAL_NONE,
+             slu_journal_removed(journal, scope, me, CALL));
+        DONE(SLU_JOURNAL_NONE, slu_journal_removed(journal, scope, scope, CALL));
+    }
+    DONE(SLU_JOURNAL_NONE, slu_journal_removed(journal, SLU_STR("none"), me, CALL));
+    slu_journal_free(journal);
+}
+
 /* The same store with one step of the schema less, then with all, then with one more. */
 static void test_migrations(void **state)
 {
@@ -659,7 +704,7 @@ static bool one_of_each(void *context)
     struct slu_journal_filter filter = {
         .caller = SLU_STR("portal"), .most = 10, .target = SLU_STR("one")};
     struct slu_str owner = SLU_STR("0123456789abcdef0123456789abcdef");
-    struct slu_store_command *commands[5] = {NULL};
+    struct slu_store_command *commands[6] = {NULL};
     void *opened = NULL;
     bool good = engine->open(&options, slu_store_migrations, &opened, &fault) &&
                 (commands[0] = slu_store_begin(owner, &record, 1000, &fault)) &&
@@ -667,6 +712,7 @@ static bool one_of_each(void *context)
                 (commands[2] = slu_store_claim(SLU_STR("other"), 2, &fault)) &&
                 (commands[3] = slu_store_get(record.id, SLU_STR_NONE, &fault)) &&
                 (commands[4] = slu_store_list(&filter, &fault)) &&
+                (commands[5] = slu_store_removed(record.scope, owner, &fault)) &&
                 engine->run(opened, commands, SLU_COUNT(commands), &fault) == SLU_STORE_COMMITTED;
 
     for (size_t i = 0; i < SLU_COUNT(commands); i++)
@@ -738,6 +784,7 @@ int main(void)
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_list),
+        cmocka_unit_test(test_removed),
         cmocka_unit_test(test_pages),
         cmocka_unit_test(test_locks),
         cmocka_unit_test(test_claim),
