@@ -144,6 +144,7 @@ static bool holds(struct slu_job *job, const struct slu_value *there)
 static enum slu_job_step took_effect(struct slu_job *job, struct slu_value *flow_log)
 {
     job->outcome = (struct slu_outcome){.kind = SLU_FAULT_NONE};
+    job->result.sent = SLU_SENT_ANSWERED; /* as good as */
     job->acted = true;
     job->made = 0;
     job->perhaps = job->unknown = false;
